@@ -1,0 +1,1 @@
+"""The workflow engine: content-addressed steps, atomic store, leases, executor."""

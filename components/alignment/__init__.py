@@ -1,0 +1,1 @@
+"""Aligners: one method a file, one protocol."""

@@ -1,0 +1,1 @@
+"""Schema, validation, quarantine, pairs and splits of corpora, and the built-in ones."""

@@ -1,0 +1,1 @@
+"""Retrieval metrics, intervals, controls and the alignability gauge."""

@@ -1,0 +1,1 @@
+"""Nearest-neighbour graphs, affinities and random walks."""

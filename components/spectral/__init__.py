@@ -1,0 +1,1 @@
+"""Spectral embeddings: exact eigenvectors, SpectralNet, out-of-sample extension."""

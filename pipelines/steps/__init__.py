@@ -1,0 +1,1 @@
+"""Bodies of the steps: thin glue from a step context to components and cluster."""
