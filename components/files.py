@@ -103,11 +103,7 @@ class Folder:
 
     def parquet_names(self, name: str = "") -> list[str]:
         prefix = f"{name}/" if name else ""
-        return [
-            f.name
-            for f in self.files(prefix)
-            if f.name.endswith(".parquet") and "/" not in f.name[len(prefix) :]
-        ]
+        return [f.name for f in self.files(prefix) if f.name.endswith(".parquet") and "/" not in f.name[len(prefix) :]]
 
     def write_table(self, name: str, table: pa.Table) -> None:
         full = self._full(name)
