@@ -1,0 +1,156 @@
+"""SharedSpace: the exported model. One folder of JSON, safetensors and Parquet; encodes both sides and searches.
+
+Files of the folder: ``model.json`` (sides, encoders, provenance), ``left|right.json`` + ``.safetensors`` (the maps),
+``left|right-index.parquet`` (id, embedding in the shared space), ``left|right-titles.parquet`` (id, title and, for
+pictures of small corpora, a PNG thumbnail).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from components.embeddings import Embeddings
+from components.errors import UserError
+from components.files import Folder
+from components.transforms import Transform, load_transform, save_transform
+
+Side = Literal["left", "right"]
+Item = bytes | str | Sequence[float]
+FORMAT = 1
+BLOCK_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Match:
+    """One answer of a search. ``score`` is the dot product in the shared space; higher is closer."""
+
+    id: str
+    score: float
+    title: str
+    thumbnail: bytes | None = None
+
+
+@dataclass(frozen=True)
+class ModelSide:
+    """One modality of the model: how a raw item gets into the shared space, and the rows that can be found."""
+
+    modality: str
+    encoder: str
+    transform: Transform
+    index: Embeddings
+    titles: Mapping[str, str]
+    thumbnails: Mapping[str, bytes]
+
+
+class SharedSpace:
+    """Both sides of an exported model."""
+
+    def __init__(self, sides: Mapping[Side, ModelSide], about: Mapping[str, Any], cache_dir: Path | None = None) -> None:
+        self.sides, self.about, self._cache_dir = dict(sides), dict(about), cache_dir
+        self._encoders: dict[Side, Any] = {}
+
+    @classmethod
+    def load(cls, folder: Folder, cache_dir: Path | None = None) -> SharedSpace:
+        """Read a model folder.
+
+        Raises:
+            UserError: the folder holds no model, or one of another format.
+        """
+        if not folder.exists("model.json"):
+            raise UserError("no model here", where=folder.path, do="run `isthmus run` first or name a model folder")
+        about = folder.read_json("model.json")
+        if about.get("format") != FORMAT:
+            raise UserError(f"model format {about.get('format')} is not {FORMAT}", where=folder.path, do="export it again")
+        return cls({side: _read_side(folder, side, about["sides"][side]) for side in ("left", "right")}, about, cache_dir)
+
+    def save(self, folder: Folder) -> None:
+        """Write the model folder."""
+        sides = {}
+        for name, side in self.sides.items():
+            sides[name] = {"modality": side.modality, "encoder": side.encoder, "rows": len(side.index)}
+            save_transform(folder, name, side.transform)
+            folder.write_table(f"{name}-index.parquet", side.index.to_table())
+            folder.write_table(f"{name}-titles.parquet", _titles_table(side))
+        folder.write_json("model.json", {**self.about, "format": FORMAT, "sides": sides})
+
+    def encode_left(self, items: Sequence[Item]) -> np.ndarray:
+        """Raw left items (image bytes, texts, or embeddings) -> coordinates in the shared space [N, K]."""
+        return self.encode("left", items)
+
+    def encode_right(self, items: Sequence[Item]) -> np.ndarray:
+        """Raw right items -> coordinates in the shared space [N, K]."""
+        return self.encode("right", items)
+
+    def encode(self, side: Side, items: Sequence[Item]) -> np.ndarray:
+        """Raw items of a side -> [N, K]. Raises UserError if they are not of the side's modality."""
+        part = self.sides[side]
+        if part.modality == "embedding":
+            rows = np.asarray(items, dtype=np.float32)
+            return part.transform(rows if rows.ndim == 2 else rows[None])
+        expected = bytes if part.modality == "image" else str
+        if not all(isinstance(i, expected) for i in items):
+            raise UserError(f"the {side} side takes {part.modality}s", do=f"give {expected.__name__} items")
+        return part.transform(self._encoder(side).encode(list(items)))
+
+    def search(self, query: Item, *, side: Side, k: int = 10, to: Side | None = None) -> list[Match]:
+        """The ``k`` rows of side ``to`` (default: the other one) closest to one raw item of ``side``."""
+        return self.search_coordinates(self.encode(side, [query])[0], to=to or _other(side), k=k)
+
+    def search_coordinates(self, point: np.ndarray, *, to: Side, k: int = 10) -> list[Match]:
+        """The ``k`` rows of side ``to`` closest to a point [K] of the shared space; ties by id."""
+        if k < 1:
+            raise UserError(f"k is {k}", do="ask for at least one match")
+        target = self.sides[to]
+        scores = np.concatenate(
+            [target.index.vectors[s : s + BLOCK_ROWS] @ point for s in range(0, len(target.index), BLOCK_ROWS)]
+        )
+        best = np.argsort(-scores, kind="stable")[:k]  # the index is sorted by id: stable means ties by id
+        return [self._match(target, int(n), float(scores[n])) for n in best]
+
+    def _match(self, side: ModelSide, row: int, score: float) -> Match:
+        name = side.index.ids[row]
+        return Match(name, score, side.titles.get(name, name), side.thumbnails.get(name))
+
+    def _encoder(self, side: Side) -> Any:
+        if side not in self._encoders:
+            from components.encoders.registry import load_encoder
+
+            self._encoders[side] = load_encoder(self.sides[side].encoder, cache_dir=self._cache_dir)
+        return self._encoders[side]
+
+    @cached_property
+    def modalities(self) -> dict[str, str]:
+        return {name: side.modality for name, side in self.sides.items()}
+
+
+def _other(side: Side) -> Side:
+    return "right" if side == "left" else "left"
+
+
+def _titles_table(side: ModelSide) -> pa.Table:
+    ids = sorted(side.index.ids)
+    columns = {"id": pa.array(ids, pa.string()), "title": pa.array([side.titles.get(i, i) for i in ids], pa.string())}
+    if side.thumbnails:
+        columns["thumbnail"] = pa.array([side.thumbnails.get(i) for i in ids], pa.binary())
+    return pa.table(columns)
+
+
+def _read_side(folder: Folder, name: Side, about: Mapping[str, Any]) -> ModelSide:
+    titles = folder.read_table(f"{name}-titles.parquet")
+    ids = titles["id"].to_pylist()
+    thumbs = titles["thumbnail"].to_pylist() if "thumbnail" in titles.column_names else []
+    return ModelSide(
+        modality=about["modality"],
+        encoder=about["encoder"],
+        transform=load_transform(folder, name),
+        index=Embeddings.read(folder, f"{name}-index.parquet"),
+        titles=dict(zip(ids, titles["title"].to_pylist(), strict=True)),
+        thumbnails={i: t for i, t in zip(ids, thumbs, strict=False) if t is not None},
+    )

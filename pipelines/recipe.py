@@ -1,0 +1,280 @@
+"""Recipes: YAML over typed, frozen models. Unknown keys, wrong types and impossible values are refused by key path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from components.errors import UserError
+
+RECIPES = Path(__file__).parent / "recipes"
+
+AlignerName = Literal["sue", "eigen-cca", "ridge-cca", "procrustes", "kernel-ridge", "contrastive"]
+BASELINES: tuple[AlignerName, ...] = ("ridge-cca", "procrustes", "kernel-ridge", "contrastive")
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class Model(BaseModel):
+    """Strict: no unknown key, no silent conversion ("8" is not 8), nothing changes after it was built."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Source(Model):
+    """One corpus: where its rows are and how they are encoded."""
+
+    source: str = Field(description="image folder, Parquet/CSV/JSONL file or URI, or builtin:NAME")
+    encoder: str = Field("auto", description="name of an encoder (isthmus recipes --encoders), or auto")
+    max_bad_fraction: Fraction = Field(0.05, description="the run stops when more of the rows than this are bad")
+
+
+class Splits(Model):
+    """Which known pairs are for fitting and which for evaluation only."""
+
+    heldout_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(0.25, description="of the pairs, without `heldout`")
+    heldout_max: Count = Field(500, description="pairs held out at most, without `heldout`")
+    draws: Annotated[int, Field(ge=2)] = Field(5, description="pair draws; intervals are over them")
+    unpaired: Literal["disjoint", "all"] = Field(
+        "disjoint", description="disjoint: an item of the undrawn pairs stays on one side only; all: on both"
+    )
+
+
+class Preprocess(Model):
+    """Applied to each side's embeddings before any aligner; fitted on unpaired rows."""
+
+    pca_dim: Count | None = Field(256, description="principal components kept; null keeps all")
+
+
+class Graph(Model):
+    """Nearest-neighbour graph of one side's unpaired rows."""
+
+    neighbours: Annotated[int, Field(ge=2)] = Field(15, description="neighbours of each row (global, not in-batch)")
+    scale_k: Count = Field(8, description="the Gaussian's scale is the distance to this neighbour")
+    scale: Literal["local", "global"] = Field("local", description="per-row scales, or one median scale")
+    components: Literal["bridge", "largest", "error"] = Field("bridge", description="if the graph is disconnected")
+
+    @model_validator(mode="after")
+    def _scale_within(self) -> Graph:
+        if self.scale_k > self.neighbours:
+            raise ValueError(f"scale_k {self.scale_k} must not exceed neighbours {self.neighbours}")
+        return self
+
+
+class SpectralNet(Model):
+    """Training of SpectralNet (Shaham et al. 2018; widths and rates of SUE's paper in recipe `sue`)."""
+
+    widths: tuple[Count, ...] = Field((512, 512, 256), description="hidden layers")
+    batch: Annotated[int, Field(ge=32)] = Field(1024, description="global batch, rows")
+    learning_rate: Positive = 1e-3
+    epochs: Count = 30
+
+
+class Spectral(Model):
+    """Spectral embedding of each side."""
+
+    solver: Literal["eigen", "spectralnet"] = Field("eigen", description="exact eigenvectors, or a trained net")
+    dim: Annotated[int, Field(ge=2)] = Field(30, description="non-trivial eigenvectors kept")
+    graph: Graph = Graph()
+    spectralnet: SpectralNet = SpectralNet()
+
+
+class Cca(Model):
+    """Canonical correlation analysis of the spectral coordinates on the pairs."""
+
+    dim: Count = Field(8, description="shared dimensions")
+    ridge: NonNegative | None = Field(None, description="ridge relative to unit variance; null: chosen on the pairs")
+
+
+class Mmd(Model):
+    """Residual MMD net that moves left onto right after CCA."""
+
+    widths: tuple[Count, ...] = (128, 128, 128)
+    batch: Annotated[int, Field(ge=8)] = Field(128, description="rows of each side per step")
+    learning_rate: Positive = 1e-3
+    epochs: Count = 30
+    pair_weight: NonNegative = Field(0.0, description="weight of the squared distance of known pairs; 0 as published")
+
+
+class Scaling(Model):
+    """How it runs, never what comes out: not part of any step's key."""
+
+    workers: Count = Field(1, description="Ray Train workers of each training step")
+    gpus_per_worker: NonNegative = 0.0
+    cpus_per_worker: Positive = 1.0
+    encode_actors: Count | None = Field(None, description="actors of each encoding step; null: one per free core")
+    encode_batch: Count = Field(32, description="rows per encoder call")
+    max_failures: Annotated[int, Field(ge=0)] = Field(3, description="restarts of a training step's workers")
+
+
+class AlignRecipe(Model):
+    """Join a left and a right corpus from a few known pairs."""
+
+    pipeline: Literal["align"]
+    name: str = Field("align", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the run in MLflow")
+    left: Source
+    right: Source
+    pairs: str = Field(description="Parquet/CSV with left_id,right_id; or builtin:emoji")
+    pairs_budget: Count | None = Field(None, description="pairs used for fitting, drawn by seed; null: all")
+    heldout: str | None = Field(None, description="Parquet/CSV with left_id,right_id; evaluation only")
+    aligner: AlignerName = Field("kernel-ridge", description="the aligner that is exported")
+    compare: tuple[AlignerName, ...] = Field((), description="further aligners for the table")
+    splits: Splits = Splits()
+    preprocess: Preprocess = Preprocess()
+    spectral: Spectral = Spectral()
+    cca: Cca = Cca()
+    mmd: Mmd = Mmd()
+    scaling: Scaling = Scaling()
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @property
+    def methods(self) -> tuple[AlignerName, ...]:
+        """Every method of the table, without repetition: the exported one, the compared ones, the baselines."""
+        return tuple(dict.fromkeys((self.aligner, *self.compare, *BASELINES)))
+
+
+def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> AlignRecipe:
+    """A built-in recipe by name or a YAML file, with ``key.path=value`` overrides.
+
+    Paths inside a recipe file are relative to that file.
+
+    Raises:
+        UserError: file missing, not YAML, or any key or value refused; the message names the key's path.
+    """
+    path = _recipe_path(name_or_path)
+    data = _parse(path)
+    for override in overrides:
+        _override(data, override)
+    data.setdefault("name", path.stem.lower().replace("_", "-").replace(" ", "-"))
+    recipe = validate(data, where=str(name_or_path))
+    return recipe if path.parent == RECIPES else _absolute(recipe, path.parent.resolve())
+
+
+def validate(data: dict[str, Any], *, where: str = "recipe") -> AlignRecipe:
+    """Raises UserError with the path of the first refused key, what is allowed, and how many more there are."""
+    try:
+        return AlignRecipe.model_validate(_tuples(data))
+    except ValidationError as error:
+        raise _friendly(error, where) from None
+
+
+def built_in() -> dict[str, str]:
+    """Names of the built-in recipes and the first comment line of each."""
+    lines = {p.stem: p.read_text().splitlines()[0].lstrip("# ") for p in sorted(RECIPES.glob("*.yaml"))}
+    return lines
+
+
+def to_yaml(recipe: AlignRecipe) -> str:
+    """The recipe with all defaults filled in."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _recipe_path(name_or_path: str) -> Path:
+    own = RECIPES / f"{name_or_path}.yaml"
+    if own.exists():
+        return own
+    path = Path(name_or_path).expanduser()
+    if path.suffix not in {".yaml", ".yml"} or not path.is_file():
+        names = ", ".join(built_in())
+        raise UserError(f"no recipe {name_or_path!r}", do=f"name a .yaml file that exists, or one of: {names}")
+    return path
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"not valid YAML ({' '.join(str(error).split())})", where=str(path)) from None
+    if not isinstance(data, dict):
+        raise UserError("a recipe is a mapping of keys", where=str(path), do="see `isthmus recipes` for examples")
+    return data
+
+
+def _override(data: dict[str, Any], text: str) -> None:
+    key, sep, value = text.partition("=")
+    if not sep or not key.strip():
+        raise UserError(f"--set {text!r} is not of the form key.path=value")
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        node = data.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise UserError(f"--set {key}: {parent!r} is a value, not a group of keys")
+        data = node
+    data[last] = _number(yaml.safe_load(value))
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads ``1e-4`` as a string; a person means a number."""
+    if isinstance(value, str):
+        try:
+            return float(value) if "e" in value.lower() else value
+        except ValueError:
+            return value
+    return value
+
+
+def _tuples(value: Any) -> Any:
+    """YAML lists as tuples (strict mode would refuse lists), and ``1e-4`` as a number."""
+    if isinstance(value, dict):
+        return {k: _tuples(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return tuple(_tuples(v) for v in value)
+    return _number(value)
+
+
+def _friendly(error: ValidationError, where: str) -> UserError:
+    first, *rest = error.errors()
+    path = ".".join(str(p) for p in first["loc"]) or "(whole recipe)"
+    got = "" if first["type"] in {"missing", "extra_forbidden"} else f" (got {first['input']!r})"
+    what = f"key {path!r}: {_reason(first)}{got}"
+    more = f"; {len(rest)} more such errors" if rest else ""
+    return UserError(what + more, where=where, do=_allowed(path))
+
+
+def _reason(detail: Any) -> str:
+    if detail["type"] == "extra_forbidden":
+        return "unknown key"
+    if detail["type"] == "missing":
+        return "missing"
+    return str(detail["msg"]).removeprefix("Value error, ")
+
+
+def _allowed(path: str) -> str:
+    """What may stand at a key, taken from the models themselves."""
+    node: type[BaseModel] = AlignRecipe
+    parts = path.split(".")
+    for n, part in enumerate(parts):
+        if part not in node.model_fields:
+            return f"allowed keys{' below ' + '.'.join(parts[:n]) if n else ''}: {', '.join(node.model_fields)}"
+        field = node.model_fields[part]
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            node = field.annotation
+            continue
+        return f"{part} means: {_describe(field)}"
+    return f"allowed keys: {', '.join(node.model_fields)}"
+
+
+def _describe(field: Any) -> str:
+    meaning = field.description or "see the recipe's model"
+    return meaning if field.is_required() else f"{meaning} (default {field.default!r})"
+
+
+def _absolute(recipe: AlignRecipe, base: Path) -> AlignRecipe:
+    def fix(text: str) -> str:
+        if text.startswith("builtin:") or "://" in text:
+            return text
+        return str((base / Path(text).expanduser()).resolve())
+
+    changes: dict[str, Any] = {"pairs": fix(recipe.pairs)}
+    if recipe.heldout:
+        changes["heldout"] = fix(recipe.heldout)
+    for side in ("left", "right"):
+        source: Source = getattr(recipe, side)
+        changes[side] = source.model_copy(update={"source": fix(source.source)})
+    return recipe.model_copy(update=changes)
