@@ -1,0 +1,182 @@
+"""The main DAG: shard -> encode -> pairs -> gauge -> spectral -> CCA -> MMD net -> baselines -> evaluate -> report, export.
+
+``build`` only describes the steps; nothing heavy is imported here, so that ``isthmus plan`` answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from cluster.workflow.graph import Graph
+from cluster.workflow.step import DRIVER, Resources, Step
+from components.corpora.sources import source_digest
+from components.encoders.registry import encoder_digest, resolve_name
+from pipelines.recipe import AlignerName, AlignRecipe, Source
+
+Engine = Literal["ray", "local"]
+Side = Literal["left", "right"]
+SIDES: tuple[Side, Side] = ("left", "right")
+CONTROLLED: tuple[AlignerName, ...] = ("ridge-cca", "kernel-ridge")
+
+
+class AlignGraph:
+    """Builds the steps of one recipe. ``cache_dir`` keeps digests of input files and converted encoders."""
+
+    def __init__(self, recipe: AlignRecipe, *, cache_dir: Path, engine: Engine = "ray") -> None:
+        self.recipe, self.cache_dir, self.engine = recipe, cache_dir, engine
+        self.shard = {side: self._shard(side) for side in SIDES}
+        self.encode = {side: self._encode(side) for side in SIDES}
+        self.splits = self._pairs()
+        self.gauge = self._step("gauge", config=self._fit_config(), inputs={**self.encode, "splits": self.splits})
+        self._spectral: dict[str, dict[Side, Step]] = {}
+        self.methods = {name: self._method(name) for name in recipe.methods}
+
+    def build(self) -> Graph:
+        """The whole graph; its last steps are the report and the exported model."""
+        evaluate = self._step(
+            "evaluate",
+            inputs={"gauge": self.gauge, "splits": self.splits}
+            | {f"method:{name}": step for name, step in self.methods.items()},
+            config={"primary": self.recipe.aligner, "seed": self.recipe.seed},
+        )
+        return Graph([self._report(evaluate), self._export(evaluate)])
+
+    def _step(self, name: str, *, run: str | None = None, **fields: Any) -> Step:
+        module = run or name
+        return Step(name=name, version=fields.pop("version", "1"), run=f"pipelines.steps.{module}:run", **fields)
+
+    def _source(self, side: Side) -> Source:
+        source: Source = getattr(self.recipe, side)
+        return source
+
+    def _shard(self, side: Side) -> Step:
+        source = self._source(side)
+        return self._step(
+            f"shard-{side}",
+            run="shard",
+            config={"side": side, "max_bad_fraction": source.max_bad_fraction},
+            externals={"source": source_digest(source.source, cache_dir=self.cache_dir)},
+            locations={"source": source.source},
+            options={"engine": self.engine},
+            resources=DRIVER,
+        )
+
+    def _encode(self, side: Side) -> Step:
+        encoder = self._source(side).encoder
+        name = resolve_name(encoder)
+        scaling = self.recipe.scaling
+        return self._step(
+            f"encode-{side}",
+            run="encode",
+            config={"encoder": name},
+            externals={"encoder": encoder_digest(name)},
+            inputs={"shards": self.shard[side]},
+            options={
+                "engine": self.engine,
+                "actors": scaling.encode_actors,
+                "gpus_per_worker": scaling.gpus_per_worker,
+                "batch_size": scaling.encode_batch,
+                "cache_dir": str(self.cache_dir),
+            },
+            resources=DRIVER,
+        )
+
+    def _pairs(self) -> Step:
+        recipe = self.recipe
+        files = {"pairs": recipe.pairs} | ({"heldout": recipe.heldout} if recipe.heldout else {})
+        return self._step(
+            "pairs",
+            config={"pairs_budget": recipe.pairs_budget, "seed": recipe.seed, **recipe.splits.model_dump(mode="json")},
+            inputs={f"shard-{side}": self.shard[side] for side in SIDES},
+            externals={name: source_digest(path, cache_dir=self.cache_dir) for name, path in files.items()},
+            locations=files,
+        )
+
+    def _fit_config(self, **more: Any) -> dict[str, Any]:
+        return {"preprocess": self.recipe.preprocess.model_dump(mode="json"), "seed": self.recipe.seed, **more}
+
+    def _spectral_pair(self, solver: str) -> dict[Side, Step]:
+        """The two spectral steps of a solver; made once however many methods use them."""
+        if solver not in self._spectral:
+            suffix = "" if solver == self.recipe.spectral.solver else f"-{solver}"
+            self._spectral[solver] = {side: self._spectral_step(side, solver, suffix) for side in SIDES}
+        return self._spectral[solver]
+
+    def _spectral_step(self, side: Side, solver: str, suffix: str) -> Step:
+        spectral = self.recipe.spectral
+        trained = solver == "spectralnet"
+        config = self._fit_config(
+            side=side, solver=solver, dim=spectral.dim, graph=spectral.graph.model_dump(mode="json")
+        )
+        if trained:
+            config["spectralnet"] = spectral.spectralnet.model_dump(mode="json")
+        return self._step(
+            f"spectral-{side}{suffix}",
+            run="spectral",
+            config=config,
+            inputs={"embeddings": self.encode[side], "splits": self.splits},
+            options=self._train_options() if trained else {},
+            resources=DRIVER if trained else Resources(cpus=1),
+        )
+
+    def _train_options(self) -> dict[str, Any]:
+        return {"engine": self.engine, **self.recipe.scaling.model_dump(mode="json")}
+
+    def _method(self, name: AlignerName) -> Step:
+        if name == "eigen-cca":
+            return self._cca("eigen")
+        if name == "sue":
+            return self._sue()
+        return self._step(
+            f"fit-{name}",
+            run="fit",
+            config=self._fit_config(method=name, settings={}, controls=name in {*CONTROLLED, self.recipe.aligner}),
+            inputs={**self.encode, "splits": self.splits},
+        )
+
+    def _cca(self, solver: str) -> Step:
+        suffix = "" if solver == self.recipe.spectral.solver else f"-{solver}"
+        config = {"seed": self.recipe.seed, **self.recipe.cca.model_dump(mode="json")}
+        inputs: Mapping[str, Step] = {**self._spectral_pair(solver), "splits": self.splits}
+        return self._step(f"cca{suffix}", run="cca", config=config, inputs=inputs)
+
+    def _sue(self) -> Step:
+        return self._step(
+            "mmd-net",
+            run="mmd",
+            config={"seed": self.recipe.seed, **self.recipe.mmd.model_dump(mode="json")},
+            inputs={"shared": self._cca(self.recipe.spectral.solver)},
+            options=self._train_options(),
+            resources=DRIVER,
+        )
+
+    def _sides(self, steps: Mapping[Side, Step], name: str) -> dict[str, Step]:
+        return {f"{name}-{side}": step for side, step in steps.items()}
+
+    def _report(self, evaluate: Step) -> Step:
+        inputs = {"evaluate": evaluate, "gauge": self.gauge, "splits": self.splits}
+        inputs |= self._sides(self.shard, "shard") | self._sides(self.encode, "encode")
+        inputs |= {f"method:{name}": step for name, step in self.methods.items()}
+        for solver, steps in self._spectral.items():
+            inputs |= self._sides(steps, f"spectral:{solver}")
+        if "sue" in self.methods:
+            inputs["cca:sue"] = self.methods["sue"].inputs["shared"]
+        # The recipe is only shown by the report: what in it decides numbers is in the keys of the inputs already.
+        options = {"recipe": self.recipe.model_dump(mode="json")}
+        return self._step("report", config={"aligner": self.recipe.aligner}, inputs=inputs, options=options)
+
+    def _export(self, evaluate: Step) -> Step:
+        return self._step(
+            "export",
+            config={"name": self.recipe.name, "aligner": self.recipe.aligner},
+            inputs={"aligner": self.methods[self.recipe.aligner], "evaluate": evaluate}
+            | self._sides(self.shard, "shard")
+            | self._sides(self.encode, "encode"),
+        )
+
+
+def build(recipe: AlignRecipe, *, cache_dir: Path, engine: Engine = "ray") -> Graph:
+    """The DAG of an ``align`` recipe. Raises UserError if an input file is missing."""
+    return AlignGraph(recipe, cache_dir=cache_dir, engine=engine).build()

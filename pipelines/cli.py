@@ -1,0 +1,225 @@
+"""The command line. Heavy libraries are imported inside the commands: ``--help`` and ``plan`` answer at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from components.errors import UserError
+
+app = typer.Typer(
+    name="isthmus",
+    help="Join two corpora that have never met: few pairs, two continents, one shared space.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+RecipeArg = Annotated[str, typer.Argument(help="Name of a built-in recipe, or a YAML file.")]
+SetOpt = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override one key of the recipe; repeatable.")
+]
+HomeOpt = Annotated[
+    Path | None,
+    typer.Option("--home", help="Folder of store, logs, MLflow database and results [$ISTHMUS_HOME or ./isthmus-data]."),
+]
+StoreOpt = Annotated[
+    str | None, typer.Option("--store", help="Where outputs are kept: path or URI (s3://…) [$ISTHMUS_STORE or HOME/store].")
+]
+
+
+@app.command()
+def run(
+    recipe: RecipeArg = "emoji",
+    set_: SetOpt = None,
+    home: HomeOpt = None,
+    store: StoreOpt = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to attach to [a local Ray of this process].")] = None,
+    metrics_out: Annotated[Path | None, typer.Option(help="Write all metrics to this JSON file.")] = None,
+    force: Annotated[list[str] | None, typer.Option(help="Make this step and all after it again; repeatable.")] = None,
+    verify: Annotated[bool, typer.Option(help="Check the digests of all cached outputs, whatever their size.")] = False,
+    no_ray: Annotated[bool, typer.Option("--no-ray", help="Run every step in this process, without Ray.")] = False,
+) -> None:
+    """Run a recipe: only what is not in the store yet is computed. After a crash, the same command goes on."""
+    from pipelines.home import Home
+    from pipelines.recipe import load_recipe
+    from pipelines.runner import RunOptions, run_recipe
+
+    options = RunOptions(
+        address=address, metrics_out=metrics_out, force=frozenset(force or ()), verify=verify, use_ray=not no_ray
+    )
+    raise typer.Exit(run_recipe(load_recipe(recipe, set_ or ()), Home.open(home, store), options, out))
+
+
+@app.command()
+def plan(
+    recipe: RecipeArg = "emoji",
+    set_: SetOpt = None,
+    home: HomeOpt = None,
+    store: StoreOpt = None,
+    verify: Annotated[bool, typer.Option(help="Check the digests of all cached outputs.")] = False,
+) -> None:
+    """Which steps would run, and why. Starts nothing."""
+    from pipelines.home import Home
+    from pipelines.inspect import print_plan
+    from pipelines.recipe import load_recipe
+
+    print_plan(load_recipe(recipe, set_ or ()), Home.open(home, store), out, verify=verify)
+
+
+@app.command()
+def show(
+    step: Annotated[str, typer.Argument(help="Name of a step, e.g. encode-left.")],
+    run_id: Annotated[str | None, typer.Option("--run", help="Run id or its beginning [the last run].")] = None,
+    home: HomeOpt = None,
+    store: StoreOpt = None,
+) -> None:
+    """Config, inputs, files, facts and timing of one step."""
+    from pipelines.home import Home
+    from pipelines.inspect import print_step
+
+    print_step(step, Home.open(home, store), out, run_id=run_id)
+
+
+@app.command()
+def diff(
+    run_a: Annotated[str, typer.Argument(help="Run id, its beginning, or 'last'.")],
+    run_b: Annotated[str, typer.Argument(help="Run id, its beginning, or 'last'.")],
+    home: HomeOpt = None,
+    store: StoreOpt = None,
+) -> None:
+    """What differs between two runs: settings, inputs and numbers."""
+    from pipelines.home import Home
+    from pipelines.inspect import print_diff
+
+    print_diff(run_a, run_b, Home.open(home, store), out)
+
+
+@app.command()
+def runs(home: HomeOpt = None, store: StoreOpt = None) -> None:
+    """List the runs in the store, newest first."""
+    from pipelines.home import Home
+    from pipelines.inspect import print_runs
+
+    print_runs(Home.open(home, store), out)
+
+
+@app.command()
+def gc(
+    home: HomeOpt = None,
+    store: StoreOpt = None,
+    keep_runs: Annotated[int, typer.Option(min=0, help="Keep what the newest N runs used.")] = 5,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be removed.")] = False,
+) -> None:
+    """Remove outputs that no recent run uses, and what crashed runs left behind."""
+    from pipelines.home import Home
+    from pipelines.inspect import collect_garbage
+
+    collect_garbage(Home.open(home, store), out, keep_runs=keep_runs, dry_run=dry_run)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="A text, or the path of an image file.")],
+    k: Annotated[int, typer.Option("--top", "-k", min=1, help="Matches to show.")] = 8,
+    model: Annotated[Path | None, typer.Option(help="Model folder [that of the last run].")] = None,
+    to: Annotated[str | None, typer.Option(help="Side to search: left or right [the other side].")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="PNG contact sheet of the matches [HOME/results/search.png].")] = None,
+    home: HomeOpt = None,
+    store: StoreOpt = None,
+) -> None:
+    """Search one corpus with an item of the other: top matches with scores, and a contact sheet of pictures."""
+    from pipelines.home import Home
+    from pipelines.search import SearchOptions, search_and_print
+
+    search_and_print(query, Home.open(home, store), SearchOptions(k=k, model=model, to=to, sheet=sheet), out)
+
+
+@app.command()
+def ui(
+    home: HomeOpt = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Open MLflow's UI on loopback on the database of this home."""
+    from cluster.tracking.ui import open_ui
+    from pipelines.home import Home
+
+    open_ui(Home.open(home).path, port)
+
+
+@app.command()
+def sync(home: HomeOpt = None) -> None:
+    """Send records to MLflow that were kept back while its server was down."""
+    from cluster.tracking.tracker import sync as replay
+    from pipelines.home import Home
+
+    result = replay(Home.open(home).path)
+    out.print(f"{result.pending} records still wait for {result.uri}" if result.pending else "nothing waits")
+    raise typer.Exit(1 if result.pending else 0)
+
+
+@app.command()
+def recipes(
+    show_yaml: Annotated[str | None, typer.Option("--show", help="Print this recipe with all defaults.")] = None,
+    encoders: Annotated[bool, typer.Option("--encoders", help="List the encoders instead.")] = False,
+) -> None:
+    """List the built-in recipes, or print one in full as a start for your own."""
+    from pipelines.inspect import print_encoders, print_recipes
+
+    if encoders:
+        print_encoders(out)
+    else:
+        print_recipes(out, show_yaml)
+
+
+bench_app = typer.Typer(help="Measure what the README claims, on this machine.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
+
+QuickOpt = Annotated[bool, typer.Option(help="Small sizes: minutes instead of tens of minutes.")]
+MetricsOpt = Annotated[Path | None, typer.Option(help="Write the numbers to this JSON file.")]
+
+
+@bench_app.command("overhead")
+def bench_overhead(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
+    """Cost of the DAG layer per step, in process and on Ray (goal: at most 150 ms)."""
+    _bench("overhead", quick, metrics_out)
+
+
+@bench_app.command("encode")
+def bench_encode(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
+    """Ray Data encoding against the bare encoder loop on the same cores (goal: at least 85 %)."""
+    _bench("encode", quick, metrics_out)
+
+
+@bench_app.command("spectral")
+def bench_spectral(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
+    """Eigensolver against SpectralNet at 10k, 30k and 100k rows: time, memory, subspace error."""
+    _bench("spectral", quick, metrics_out)
+
+
+def _bench(name: str, quick: bool, metrics_out: Path | None) -> None:
+    from pipelines.bench import run_bench
+
+    run_bench(name, quick=quick, metrics_out=metrics_out, console=out)
+
+
+def main() -> None:
+    """Entry point: one sentence and a non-zero exit code for whatever is the user's to mend."""
+    try:
+        app()
+    except UserError as error:
+        err.print(f"isthmus: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("isthmus: stopped; the same command goes on where it stopped")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

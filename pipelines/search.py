@@ -1,0 +1,102 @@
+"""``isthmus search``: one query against the exported model, answers as a table and a contact sheet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from rich.console import Console
+from rich.table import Table
+
+from components.errors import UserError
+from components.files import Folder
+from components.model import Item, Match, SharedSpace, Side
+from pipelines.home import Home
+
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """As in ``isthmus search --help``."""
+
+    k: int = 8
+    model: Path | None = None
+    to: str | None = None
+    sheet: Path | None = None
+
+
+def search_and_print(query: str, home: Home, options: SearchOptions, console: Console) -> list[Match]:
+    """Print the matches of a text, an image file, or (for models of embeddings) a JSON list of numbers."""
+    space = SharedSpace.load(Folder.at(options.model or latest_model(home)), cache_dir=home.cache)
+    side, item = _query(space, query)
+    to = _target(side, options.to)
+    matches = space.search(item, side=side, k=options.k, to=to)
+    table = Table("score", "id", "title", box=None, title=f"{side} -> {to}", title_justify="left")
+    for match in matches:
+        table.add_row(f"{match.score:.3f}", match.id, match.title)
+    console.print(table)
+    _write_sheet(matches, options.sheet or home.path / "results" / "search.png", console)
+    return matches
+
+
+def latest_model(home: Home) -> Path:
+    """The model folder that the newest run left in the results."""
+    found = sorted((home.path / "results").glob("*/model"), key=lambda p: p.lstat().st_mtime)
+    if not found:
+        raise UserError("no model yet", where=str(home.path), do="run `isthmus run` first, or name one with --model")
+    return found[-1]
+
+
+def _query(space: SharedSpace, query: str) -> tuple[Side, Item]:
+    path = Path(query)
+    modality = "text"
+    item: Item = query
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        if not path.is_file():
+            raise UserError("no such image file", where=query)
+        modality, item = "image", path.read_bytes()
+    elif query.lstrip().startswith("[") and "embedding" in space.modalities.values():
+        modality, item = "embedding", _vector(query)
+    elif not query.strip():
+        raise UserError("the query is empty", do="give a text or the path of an image")
+    sides = [s for s, m in space.modalities.items() if m == modality]
+    if not sides:
+        has = " and ".join(f"{s}: {m}" for s, m in space.modalities.items())
+        raise UserError(f"this model has no {modality} side ({has})", do=_hint(space))
+    return cast(Side, sides[0]), item
+
+
+def _hint(space: SharedSpace) -> str:
+    if "embedding" in space.modalities.values():
+        return "give an embedding as a JSON list, e.g. '[0.1, -0.2, …]'"
+    return "give a query of one of its modalities"
+
+
+def _vector(query: str) -> list[float]:
+    try:
+        return [float(v) for v in json.loads(query)]
+    except (ValueError, TypeError):
+        raise UserError("the query is not a JSON list of numbers") from None
+
+
+def _target(side: Side, to: str | None) -> Side:
+    if to is None:
+        return "right" if side == "left" else "left"
+    if to not in {"left", "right"}:
+        raise UserError(f"--to is {to!r}", do="say left or right")
+    return cast(Side, to)
+
+
+def _write_sheet(matches: list[Match], path: Path, console: Console) -> None:
+    from components.reporting.contact_sheet import contact_sheet
+
+    pictures = [m for m in matches if m.thumbnail]
+    if not pictures:
+        return
+    captions = [f"{m.score:.2f} {m.title}" for m in pictures]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(contact_sheet([cast(bytes, m.thumbnail) for m in pictures], captions, columns=4))
+    console.print(f"contact sheet: {path}")
