@@ -1,0 +1,45 @@
+"""How pairs are split into those to fit on and those to evaluate on. Fast to import: recipes need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.errors import UserError
+
+UNPAIRED = ("disjoint", "all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """Settings of :func:`components.corpora.splits.make_splits`.
+
+    Attributes:
+        pairs_budget: pairs to fit on in every draw; None: all that are not held out.
+        heldout_fraction: share of the known pairs kept for evaluation if no held-out pairs are given; 0 < f < 1.
+        heldout_max: at most so many of them.
+        draws: how many times the budget is drawn from the pool; at least 2; 5 or more for honest intervals.
+        unpaired: ``disjoint``: every pair of the pool lives, without its partner, on one side only, so that the
+            unpaired corpora share no item; ``all``: both sides keep it.
+        seed: of everything random here.
+    """
+
+    pairs_budget: int | None = 100
+    heldout_fraction: float = 0.25
+    heldout_max: int = 500
+    draws: int = 5
+    unpaired: str = "disjoint"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(
+            self.pairs_budget is None or self.pairs_budget >= 2, "pairs_budget", self.pairs_budget, "null or at least 2"
+        )
+        _require(0 < self.heldout_fraction < 1, "heldout_fraction", self.heldout_fraction, "between 0 and 1")
+        _require(self.heldout_max >= 2, "heldout_max", self.heldout_max, "at least 2")
+        _require(self.draws >= 2, "draws", self.draws, "at least 2")
+        _require(self.unpaired in UNPAIRED, "unpaired", self.unpaired, f"one of {', '.join(UNPAIRED)}")
+
+
+def _require(holds: bool, name: str, value: object, allowed: str) -> None:
+    if not holds:
+        raise UserError(f"{value!r} is not allowed", where=name, do=f"it must be {allowed}")
