@@ -46,11 +46,7 @@ def decode_rgb(data: bytes) -> Image.Image:
         raise
     except Image.DecompressionBombError as error:
         raise BadImage("image too large (decompression bomb)") from error
-    except UnidentifiedImageError as error:
-        raise BadImage("undecodable image") from error
-    except (
-        Exception
-    ) as error:  # decoders raise whatever they like on hostile bytes: OSError, SyntaxError, struct.error …
+    except Exception as error:  # on hostile bytes decoders raise whatever they like: OSError, SyntaxError, struct.error
         raise BadImage("undecodable image") from error
 
 

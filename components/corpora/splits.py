@@ -207,7 +207,7 @@ def _unpaired(
     gone_right = {b for (_, b), stays in zip(pool, goes_left, strict=True) if stays}
     some_left = [i for i in all_left if i not in gone_left]
     some_right = [i for i in all_right if i not in gone_right]
-    least = max(MIN_UNPAIRED, config.pairs_budget or len(pool))
+    least = max(MIN_UNPAIRED, config.pairs_budget or 0)
     fewest = min(len(some_left), len(some_right))
     if fewest < least:
         warning = (
