@@ -1,1 +1,1 @@
-"""Figures, tables and the self-contained HTML report."""
+"""What a reader sees of a run: headline, tables, figures, one self-contained HTML page, contact sheets."""
