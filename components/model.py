@@ -120,9 +120,10 @@ class SharedSpace:
 
     def _encoder(self, side: Side) -> Any:
         if side not in self._encoders:
-            from components.encoders.registry import load_encoder
+            from components.encoders.protocol import LoadOptions
+            from components.encoders.registry import load
 
-            self._encoders[side] = load_encoder(self.sides[side].encoder, cache_dir=self._cache_dir)
+            self._encoders[side] = load(self.sides[side].encoder, LoadOptions(cache_dir=self._cache_dir))
         return self._encoders[side]
 
     @cached_property

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from cluster.workflow.graph import Graph
 from cluster.workflow.step import DRIVER, Resources, Step
 from components.corpora.sources import source_digest
-from components.encoders.registry import encoder_digest, resolve_name
+from components.encoders.registry import DEFAULTS, fingerprint
 from pipelines.recipe import AlignerName, AlignRecipe, Source
 
 Engine = Literal["ray", "local"]
@@ -64,14 +64,13 @@ class AlignGraph:
         )
 
     def _encode(self, side: Side) -> Step:
-        encoder = self._source(side).encoder
-        name = resolve_name(encoder)
+        name = self._source(side).encoder
         scaling = self.recipe.scaling
         return self._step(
             f"encode-{side}",
             run="encode",
             config={"encoder": name},
-            externals={"encoder": encoder_digest(name)},
+            externals={"encoder": encoder_fingerprint(name)},
             inputs={"shards": self.shard[side]},
             options={
                 "engine": self.engine,
@@ -175,6 +174,11 @@ class AlignGraph:
             | self._sides(self.shard, "shard")
             | self._sides(self.encode, "encode"),
         )
+
+
+def encoder_fingerprint(name: str) -> str:
+    """Versions that decide an encoder's vectors; ``auto`` may become any default, so it depends on all of them."""
+    return fingerprint(name) if name != "auto" else "; ".join(map(fingerprint, DEFAULTS.values()))
 
 
 def build(recipe: AlignRecipe, *, cache_dir: Path, engine: Engine = "ray") -> Graph:
