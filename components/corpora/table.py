@@ -1,0 +1,58 @@
+"""One table file of a source, and what is wanted from it. Shared by the Parquet and the text readers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from components.corpora.listing import Listing
+from components.errors import UserError
+
+BATCH = {"image": 64, "path": 64, "text": 8192, "embedding": 4096}
+"""Rows that are in memory at once, by payload."""
+
+EMBEDDING = pa.large_list(pa.float32())
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file, the columns wanted from it (our name -> its name), and which of them is the payload."""
+
+    listing: Listing
+    name: str
+    columns: Mapping[str, str]
+    payload: str
+
+    @property
+    def full(self) -> str:
+        return self.listing.full(self.name)
+
+    @property
+    def extras(self) -> list[str]:
+        return [c for c in self.columns if c not in ("id", self.payload)]
+
+    @property
+    def batch_rows(self) -> int:
+        return BATCH[self.payload]
+
+    def require(self, found: Sequence[str]) -> None:
+        """Raises UserError if a wanted column is not among those found."""
+        for name, column in self.columns.items():
+            if column not in found:
+                raise UserError(
+                    f"there is no column {column!r} for {name!r}; the columns are {', '.join(found) or 'none'}",
+                    where=self.full,
+                )
+
+
+def unreadable(form: str, full: str, error: Exception) -> UserError:
+    """The sentence for a file that a library could not read."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return UserError(f"cannot be read as {form} ({first})", where=full, do="write the file again")
+
+
+def decoded(value: bytes | None) -> str | None:
+    """Optional columns are for show: what is not UTF-8 in them is replaced, empty means none."""
+    return value.decode("utf-8", "replace") or None if value is not None else None
