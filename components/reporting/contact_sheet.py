@@ -49,7 +49,9 @@ def _paste(sheet: Image, data: bytes, x: int, y: int) -> None:
     if small is None:
         sheet.paste("#dfe3e8", (x, y, x + TILE, y + TILE))
         return
-    picture = Image.open(io.BytesIO(small))
+    picture: Any = Image.open(io.BytesIO(small))
+    if (times := TILE // max(picture.size)) > 1:
+        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.BICUBIC)
     sheet.paste(picture, (x + (TILE - picture.width) // 2, y + (TILE - picture.height) // 2))
 
 

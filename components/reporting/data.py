@@ -123,13 +123,24 @@ class Spectrum:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Band:
+    """Lower and upper edge, e.g. the 2.5 % and 97.5 % quantiles under permuted pairs."""
+
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Correlations:
-    """Canonical correlations of the primary draw: on the known pairs, under permutation, on held-out pairs."""
+    """Canonical correlations of the primary draw on the known and on held-out pairs.
+
+    The nulls are the same two when the known pairs are permuted and the map is fitted again.
+    """
 
     known: Sequence[float]
-    null_low: Sequence[float] | None = None
-    null_high: Sequence[float] | None = None
-    heldout: Sequence[float] | None = None
+    heldout: Sequence[float] = ()
+    known_null: Band | None = None
+    heldout_null: Band | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

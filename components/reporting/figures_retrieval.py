@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from components.reporting.data import CHANCE, DIRECTIONS, MEAN, Curve, Gauge, ReportData, Score
 from components.reporting.headline import headline_metric
-from components.reporting.names import control_name, direction_name, method_name, methods_by_score, split_name
+from components.reporting.names import (
+    control_name,
+    direction_name,
+    gauge_name,
+    method_name,
+    methods_by_score,
+    split_name,
+)
 from components.reporting.style import (
     BLUE,
     DASHES,
@@ -22,6 +29,7 @@ from components.reporting.style import (
     MUTED,
     ORANGE,
     PALETTE,
+    PAPER,
     Figure,
     csv_text,
     drawing,
@@ -32,7 +40,6 @@ from components.reporting.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_GAUGES = {"cka": "Debiased linear CKA", "mutual_knn": "Mutual nearest neighbours"}
 _WEAK, _STRONG = 0.3, 0.5
 
 
@@ -50,7 +57,7 @@ def comparison(data: ReportData) -> Figure | None:
     methods = [m for m in methods_by_score(data, data.main) if m != CHANCE]
     series = _series(data)
     rows = [_Row(m, {name: s[m] for name, s in series.items() if m in s}) for m in methods]
-    with drawing(7.6, 1.1 + 0.46 * len(rows)) as (canvas, (axes,)):
+    with drawing(8.4, 1.1 + 0.46 * len(rows)) as (canvas, (axes,)):
         _draw_comparison(axes, rows, list(series), metric)
         _mark_chance(axes, data, metric)
         axes.set_xlabel(f"{metric}, percent of queries (mean of both directions)")
@@ -75,7 +82,7 @@ def recall_curves(data: ReportData) -> Figure | None:
     if not directions:
         return None
     order = methods_by_score(data, {c.method for c in data.curves})
-    with drawing(4.1 * len(directions) + 1.5, 3.9, len(directions), sharey=True) as (canvas, axes):
+    with drawing(4.2 * len(directions) + 1.9, 3.9, len(directions), sharey=True) as (canvas, axes):
         for panel, direction in zip(axes, directions, strict=True):
             for curve in (c for m in order for c in data.curves if (c.method, c.direction) == (m, direction)):
                 _draw_curve(panel, data, curve, order.index(curve.method))
@@ -103,11 +110,11 @@ def gauge_bars(gauge: Gauge | None) -> Figure | None:
     """CKA and mutual nearest neighbours on a scale of 0 to 1, with what shuffled pairs reach."""
     if gauge is None:
         return None
-    names = [n for n in _GAUGES if n in gauge.values] + sorted(set(gauge.values) - set(_GAUGES))
-    with drawing(7.2, 0.95 + 0.5 * len(names)) as (canvas, (axes,)):
+    names = [n for n in ("cka", "mutual_knn") if n in gauge.values] + sorted(set(gauge.values) - {"cka", "mutual_knn"})
+    with drawing(8.4, 0.95 + 0.62 * len(names)) as (canvas, (axes,)):
         for row, name in enumerate(names):
             _draw_gauge(axes, gauge, name, row)
-        axes.set_yticks(range(len(names)), [_GAUGES.get(n, words(n)) for n in names])
+        axes.set_yticks(range(len(names)), [words(gauge_name(n)) for n in names])
         axes.set_ylim(len(names) - 0.45, -0.55)
         axes.set_xlim(min(0.0, *gauge.values.values()) - 0.01, 1)
         axes.grid(axis="y", visible=False)
@@ -117,9 +124,9 @@ def gauge_bars(gauge: Gauge | None) -> Figure | None:
             canvas,
             name="gauge",
             title="Alignability gauge",
-            caption=f"Measured on the known pairs before any fit. CKA above {_STRONG}: geometry alone carries far;"
-            f" below {_WEAK}: expect the pairs to do the work.",
-            alt="; ".join(f"{_GAUGES.get(n, n)} {gauge.values[n]:.2f}" for n in names) + ".",
+            caption=f"Measured on the known pairs before any fit. CKA above {_STRONG} (second notch): geometry alone"
+            f" carries far; below {_WEAK} (first notch): expect no gain from unpaired rows.",
+            alt="; ".join(f"{gauge_name(n)} {gauge.values[n]:.2f}" for n in names) + ".",
             table=csv_text(["gauge", "value", "null_mean", "null_sd", "p_value"], _gauge_rows(gauge, names)),
         )
 
@@ -186,21 +193,14 @@ def _points(curve: Curve) -> list[tuple[object, ...]]:
 
 def _draw_gauge(axes: Axes, gauge: Gauge, name: str, row: int) -> None:
     value, null = gauge.values[name], gauge.nulls.get(name)
-    once = None if row else ""
-    axes.barh(row, 1, height=0.42, color=FAINT, lw=0)
-    axes.barh(row, value, height=0.42, color=BLUE, lw=0, label="measured" if once == "" else None)
+    axes.barh(row, 1, height=0.36, color=FAINT, lw=0)
+    axes.barh(row, value, height=0.36, color=BLUE, lw=0, label=None if row else "measured")
     axes.text(max(value, 0) + 0.012, row, f"{value:.2f}", va="center", fontweight="bold", color=INK)
+    if name == "cka":
+        axes.vlines([_WEAK, _STRONG], row - 0.18, row + 0.18, color=PAPER, lw=2)
     if null:
-        axes.barh(
-            row,
-            4 * null.sd,
-            left=null.mean - 2 * null.sd,
-            height=0.62,
-            color=ORANGE,
-            alpha=0.75,
-            lw=0,
-            label="shuffled pairs (mean ± 2 sd)" if once == "" else None,
-        )
+        label = None if row else "shuffled pairs (mean ± 2 sd)"
+        axes.errorbar(null.mean, row + 0.31, xerr=2 * null.sd, fmt="o", ms=3.5, lw=1.6, color=ORANGE, label=label)
 
 
 def _gauge_rows(gauge: Gauge, names: Sequence[str]) -> list[tuple[object, ...]]:

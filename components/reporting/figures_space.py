@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.reporting.data import Correlations, Discrepancy, ReportData, Spectrum, StepTime
+from components.reporting.data import Band, Correlations, Discrepancy, ReportData, Spectrum, StepTime
 from components.reporting.names import plural
 from components.reporting.projection import Projection, mixing_score, project
 from components.reporting.style import (
     BLUE,
-    GREY,
     INK,
     LEFT_COLOUR,
     MUTED,
@@ -31,6 +30,15 @@ from components.reporting.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_CORRELATION_COLUMNS = (
+    "index",
+    "known",
+    "heldout",
+    "known_null_low",
+    "known_null_high",
+    "heldout_null_low",
+    "heldout_null_high",
+)
 _DRAWN_AS_SHAPES = 3000  # more points than this become one picture inside the SVG
 
 
@@ -38,7 +46,7 @@ def spectra(data: ReportData) -> Figure | None:
     """Eigenvalues of the random walk on each side's neighbour graph, with the chosen gap."""
     if not data.spectra:
         return None
-    with drawing(4.0 * len(data.spectra), 3.1, len(data.spectra), sharey=True) as (canvas, axes):
+    with drawing(4.9 * len(data.spectra), 3.1, len(data.spectra), sharey=True) as (canvas, axes):
         for panel, spectrum in zip(axes, data.spectra, strict=True):
             _draw_spectrum(panel, spectrum)
             side = data.left if spectrum.side == "left" else data.right
@@ -64,31 +72,26 @@ def correlations(data: Correlations | None) -> Figure | None:
     """Canonical correlations on known and on held-out pairs, with what permuted pairs give."""
     if data is None:
         return None
-    index = np.arange(1, len(data.known) + 1)
-    with drawing(6.6, 3.2) as (canvas, (axes,)):
-        if data.null_low is not None and data.null_high is not None:
-            band = np.arange(1, len(data.null_low) + 1)
-            axes.fill_between(band, data.null_low, data.null_high, color=GREY, alpha=0.3, lw=0, label="permuted pairs")
-        axes.plot(index, data.known, "o", mfc="white", mec=BLUE, ms=5, label="known pairs (in sample)")
-        if data.heldout is not None:
-            axes.plot(
-                index[: len(data.heldout)], data.heldout, "o-", color=ORANGE, ms=5, lw=1.2, label="held-out pairs"
-            )
+    with drawing(6.4, 3.4) as (canvas, (axes,)):
+        _draw_band(axes, data.known_null, BLUE, "known, permuted")
+        _draw_band(axes, data.heldout_null, ORANGE, "held-out, permuted")
+        axes.plot(range(1, len(data.known) + 1), data.known, "o", mfc="white", mec=BLUE, ms=5, label="known pairs")
+        if len(data.heldout):
+            axes.plot(range(1, len(data.heldout) + 1), data.heldout, "o-", color=ORANGE, lw=1.2, label="held-out pairs")
         axes.axhline(0, color=MUTED, lw=0.8)
         axes.set_xlabel("canonical pair")
         axes.set_ylabel("correlation")
         axes.set_ylim(top=1.03)
-        canvas.legend(loc="outside right center")
+        canvas.legend(loc="outside upper left", ncols=2)
+        first = f"; the first is {data.heldout[0]:.2f} on held-out pairs" if len(data.heldout) else ""
         return finish(
             canvas,
             name="correlations",
             title="Canonical correlations",
-            caption="In-sample correlations are high even for noise when pairs are few; only those on held-out pairs"
-            " count. The band is the middle 95 % under permuted pairs.",
-            alt=f"{len(data.known)} canonical correlations; first held-out one {data.heldout[0]:.2f}."
-            if data.heldout is not None and len(data.heldout)
-            else "Canonical correlations.",
-            table=csv_text(["index", "known", "null_low", "null_high", "heldout"], _correlation_rows(data)),
+            caption="On the known pairs they are high even for noise when pairs are few; only those on held-out pairs"
+            " count. Bands: middle 95 % when the known pairs are permuted and the map is fitted again.",
+            alt=f"{len(data.known)} canonical correlations{first}.",
+            table=csv_text(_CORRELATION_COLUMNS, _correlation_rows(data)),
         )
 
 
@@ -97,7 +100,7 @@ def discrepancy(data: Discrepancy | None) -> Figure | None:
     if data is None or not len(data.before):
         return None
     before, after = np.asarray(data.before, float), np.asarray(data.after, float)
-    with drawing(4.6, 3.2) as (canvas, (axes,)):
+    with drawing(4.3, 3.2) as (canvas, (axes,)):
         for start, end in zip(before, after, strict=True):
             axes.plot([0, 1], [start, end], "o-", color=BLUE, alpha=0.5, lw=1.2, ms=4.5)
         axes.plot([0, 1], [before.mean(), after.mean()], "o-", color=ORANGE, lw=2.6, ms=7, label="mean")
@@ -109,7 +112,7 @@ def discrepancy(data: Discrepancy | None) -> Figure | None:
         return finish(
             canvas,
             name="mmd",
-            title="Discrepancy of the two sides before and after the MMD-net",
+            title="MMD² before and after the net",
             caption=f"{plural(len(before), 'fit')} (splits × draws). Mean {before.mean():.4f} → {after.mean():.4f};"
             " 0 means that the two clouds cannot be told apart.",
             alt=f"MMD squared falls from {before.mean():.4f} to {after.mean():.4f} on average over {len(before)} fits.",
@@ -127,15 +130,15 @@ def shared_map(data: ReportData, *, num_lines: int = 12) -> Figure | None:
     mixing = mixing_score(space)
     flat = project(space)
     joined = _evenly(space.pairs, num_lines)
-    with drawing(6.8, 5.0) as (canvas, (axes,)):
+    with drawing(8.4, 5.6) as (canvas, (axes,)):
         many = len(flat.left) + len(flat.right) > _DRAWN_AS_SHAPES
         looks: dict[str, Any] = {"s": 16, "alpha": 0.55, "lw": 0, "rasterized": many}
         axes.scatter(flat.left[:, 0], flat.left[:, 1], c=LEFT_COLOUR, marker="o", label=f"{asked}s", **looks)
         axes.scatter(flat.right[:, 0], flat.right[:, 1], c=RIGHT_COLOUR, marker="^", label=f"{found}s", **looks)
         for left, right in joined:
             axes.plot(*np.stack([flat.left[left], flat.right[right]]).T, color=INK, lw=0.8, alpha=0.7)
-        axes.set_xlabel(f"first component ({flat.explained[0]:.0%} of variance)")
-        axes.set_ylabel(f"second component ({flat.explained[1]:.0%})")
+        axes.set_xlabel(f"first component ({100 * flat.explained[0]:.0f} % of variance)")
+        axes.set_ylabel(f"second component ({100 * flat.explained[1]:.0f} %)")
         axes.tick_params(labelbottom=False, labelleft=False)
         canvas.legend(loc="outside upper left", ncols=2, markerscale=1.6)
         return finish(
@@ -143,7 +146,8 @@ def shared_map(data: ReportData, *, num_lines: int = 12) -> Figure | None:
             name="map",
             title=f"The shared space in two dimensions (mixing score {mixing:.2f})",
             caption=f"Held-out {asked}s and {found}s; {len(joined)} true pairs are joined. Mixing score: share of the"
-            " other side among 10 nearest neighbours in all dimensions; 1 = like one cloud, 0 = two islands.",
+            " other side among 10 nearest neighbours in all dimensions; 1 = like one cloud, 0 = two islands."
+            " A map can look more mixed than the space is.",
             alt=f"Scatter of {len(flat.left)} and {len(flat.right)} rows; mixing score {mixing:.2f}.",
             table=csv_text(["side", "row", "x", "y"], _map_rows(flat)),
         )
@@ -153,7 +157,7 @@ def step_times(steps: Sequence[StepTime]) -> Figure | None:
     """Seconds of each step; reused ones hollow, with what they took when they ran."""
     if not steps:
         return None
-    with drawing(7.2, 0.9 + 0.27 * len(steps)) as (canvas, (axes,)):
+    with drawing(8.4, 0.9 + 0.27 * len(steps)) as (canvas, (axes,)):
         longest = max(s.seconds for s in steps)
         for cached, face in ((False, BLUE), (True, "white")):
             rows = [i for i, s in enumerate(steps) if s.cached is cached]
@@ -201,11 +205,17 @@ def _draw_spectrum(axes: Axes, spectrum: Spectrum) -> None:
         )
 
 
+def _draw_band(axes: Axes, band: Band | None, colour: str, label: str) -> None:
+    if band is not None:
+        index = range(1, len(band.low) + 1)
+        axes.fill_between(index, band.low, band.high, color=colour, alpha=0.18, lw=0, label=label)
+
+
 def _correlation_rows(data: Correlations) -> list[tuple[object, ...]]:
-    columns = [data.null_low, data.null_high, data.heldout]
+    nulls = [b for band in (data.known_null, data.heldout_null) for b in ((band.low, band.high) if band else ((), ()))]
+    columns = [data.known, data.heldout, *nulls]
     return [
-        (i + 1, float(value), *("" if c is None or i >= len(c) else float(c[i]) for c in columns))
-        for i, value in enumerate(data.known)
+        (i + 1, *(float(column[i]) if i < len(column) else "" for column in columns)) for i in range(len(data.known))
     ]
 
 

@@ -10,7 +10,7 @@ METRICS = {
     "R@1": "R@1",
     "R@5": "R@5",
     "R@10": "R@10",
-    "median_rank": "median rank",
+    "median_rank": "median",
     "foscttm": "FOSCTTM",
 }
 _METHODS = {
@@ -27,6 +27,7 @@ _SPLITS = {
     "given": "held-out pairs as given",
     "group": "no group shared by known and held-out pairs",
 }
+_GAUGES = {"cka": "Debiased linear CKA", "mutual_knn": "Mutual nearest neighbours"}
 _CONTROLS = {"shuffled-pairs": "shuffled pairs", "random-features": "random features"}
 
 
@@ -43,6 +44,11 @@ def split_name(key: str) -> str:
 def control_name(key: str) -> str:
     """What a control is called."""
     return _CONTROLS.get(key, key.replace("-", " "))
+
+
+def gauge_name(key: str) -> str:
+    """What an alignability gauge is called."""
+    return _GAUGES.get(key, key)
 
 
 def direction_name(data: ReportData, direction: str) -> str:

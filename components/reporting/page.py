@@ -89,7 +89,6 @@ def _context(data: ReportData, figures: Mapping[str, Figure], tables: Mapping[st
         "findings": findings(data),
         "tiles": _tiles(data),
         "figures": {name: _shown(figure) for name, figure in figures.items()},
-        "gauge_lines": _gauge_lines(data),
         "retrieval": [
             (s, split_name(s), _gallery_line(data, s), _columns(tables[f"retrieval-{s}"])) for s in data.retrieval
         ],
@@ -158,17 +157,6 @@ def _tiles(data: ReportData) -> list[tuple[str, str]]:
     return [*shown, (f"{draws}", "draws of the known pairs")] if draws > 1 else shown
 
 
-def _gauge_lines(data: ReportData) -> list[str]:
-    if data.gauge is None:
-        return []
-    return [
-        f"{name}: {value:.3f}, shuffled pairs {null.mean:.3f} ± {null.sd:.3f}"
-        + (f" (p = {null.p_value:.3g})." if null.p_value is not None else ".")
-        for name, value in data.gauge.values.items()
-        if (null := data.gauge.nulls.get(name))
-    ]
-
-
 def _gallery_line(data: ReportData, split: str) -> str:
     scores = [s for m, by_direction in data.retrieval[split].items() if m != CHANCE for s in by_direction.values()]
     gallery, draws = max((s.gallery for s in scores), default=0), max((s.draws for s in scores), default=1)
@@ -193,15 +181,20 @@ def _queries(data: ReportData) -> list[tuple[str, str, bool, Any]]:
 
 
 def _near_line(near: NearHits) -> str:
-    found = f"{near.num_near} of {near.num_misses} misses ({near.num_near / near.num_misses:.0%}) are near-hits"
+    found = f"{near.num_near} of {near.num_misses} misses ({100 * near.num_near / near.num_misses:.0f} %) are near-hits"
     return found + (
-        f"; a random wrong answer would be one in {near.expected:.1%}." if near.expected is not None else "."
+        f"; of random wrong answers {100 * near.expected:.1f} % would be." if near.expected is not None else "."
     )
 
 
 def _data_rows(data: ReportData) -> list[tuple[str, str, str, str]]:
     return [
-        (f"{s.name} ({noun}s)", f"{s.rows:,}", f"{s.quarantined:,}", f"{s.quarantined / (s.rows + s.quarantined):.1%}")
+        (
+            f"{s.name} ({noun}s)",
+            f"{s.rows:,}",
+            f"{s.quarantined:,}",
+            f"{100 * s.quarantined / (s.rows + s.quarantined):.1f} %",
+        )
         for s, noun in zip((data.left, data.right), data.nouns(""), strict=True)
         if s.rows
     ]

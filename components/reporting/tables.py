@@ -111,7 +111,7 @@ def number(value: float, metric: str) -> str:
     if metric == "foscttm":
         return f"{value:.3f}"
     if metric == "median_rank":
-        return f"{value:.0f}" if float(value).is_integer() or value >= 100 else f"{value:.1f}"
+        return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
     return f"{value:.1f}"
 
 
