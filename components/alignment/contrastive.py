@@ -1,0 +1,209 @@
+"""InfoNCE heads on the known pairs: what a practitioner would try first, and the baseline of the SUE paper.
+
+Symmetric InfoNCE (van den Oord et al. 2018; CLIP, Radford et al. 2021) over all pairs at once, AdamW, early stopping on
+held-back pairs, then a refit on all pairs for the number of steps that was best. Many fits (pair draws) train together
+as one batched problem.
+
+Letters: ``E`` fits, ``P`` pairs, ``D`` input, ``H`` hidden and ``K`` shared dimension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from components.alignment.checks import check_fit, check_range
+from components.alignment.protocol import Alignment, Pairs
+from components.alignment.selection import at_most
+from components.transforms import Spec, Tensors, Transform, unit_rows
+
+if TYPE_CHECKING:
+    import torch
+
+    Params = dict[str, torch.Tensor]
+
+
+class MLPHead(Transform):
+    """``unit(gelu(x @ w1 + b1) @ w2)``, or ``unit(x @ w1)`` without a hidden layer; ``w1`` [D, H], ``w2`` [H, K]."""
+
+    kind = "mlp-head"
+
+    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
+        self.tensors = {k: v.astype(np.float32) for k, v in tensors.items()}
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        t, rows = self.tensors, np.asarray(x, dtype=np.float32)
+        if "w2" not in t:
+            return unit_rows(rows @ t["w1"])
+        from scipy.special import erf
+
+        hidden = rows @ t["w1"] + t["b1"]
+        return unit_rows((hidden * (1 + erf(hidden / np.float32(np.sqrt(2)))) / 2) @ t["w2"])
+
+    def state(self) -> tuple[Spec, Tensors]:
+        return {}, self.tensors
+
+    @classmethod
+    def from_state(cls, spec: Spec, tensors: Mapping[str, np.ndarray]) -> MLPHead:
+        return cls(tensors)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrastive:
+    """Config of the InfoNCE heads.
+
+    Attributes:
+        dim: shared dimensions K.
+        hidden: width of the one hidden layer; None for linear heads.
+        temperature: of the softmax over cosines, fixed.
+        lr, weight_decay: of AdamW.
+        max_steps: full-batch steps at most.
+        patience: steps without a better held-back loss after which a fit stops.
+        holdout: fraction of the pairs held back to choose the number of steps.
+        max_pairs: of more pairs a seeded sample is used, as every step compares all with all.
+        seed: of initial weights, held-back pairs and that sample.
+    """
+
+    dim: int = 128
+    hidden: int | None = None
+    temperature: float = 0.2
+    lr: float = 0.003
+    weight_decay: float = 0.1
+    max_steps: int = 200
+    patience: int = 30
+    holdout: float = 0.2
+    max_pairs: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "max_steps", "patience"):
+            check_range(name, getattr(self, name), 1)
+        check_range("hidden", self.hidden, 1, optional=True)
+        check_range("temperature", self.temperature, 0, above=True)
+        check_range("lr", self.lr, 0, 1, above=True)
+        check_range("weight_decay", self.weight_decay, 0)
+        check_range("holdout", self.holdout, 0.05, 0.5)
+        check_range("max_pairs", self.max_pairs, 10)
+
+    def fit(self, left: np.ndarray, right: np.ndarray, pairs: Pairs) -> Alignment:
+        """Fit on the pairs alone.
+
+        Raises:
+            UserError: fewer than 10 pairs, non-finite or all-equal rows.
+        """
+        check_fit(left, right, pairs, needed=10, why="contrastive heads with early stopping")
+        return self.fit_many([pairs])[0]
+
+    def fit_many(self, tasks: Sequence[Pairs]) -> list[Alignment]:
+        """One alignment per task; tasks of equal shape train as one batch and give what they would give alone.
+
+        Raises UserError as :meth:`fit`.
+        """
+        for pairs in tasks:
+            none = np.zeros((0, 0))
+            check_fit(none, none, pairs, needed=10, why="contrastive heads with early stopping")
+        tasks = [at_most(pairs, self.max_pairs, self.seed) for pairs in tasks]
+        shapes = [(p.left.shape, p.right.shape) for p in tasks]
+        fitted: dict[int, Alignment] = {}
+        for shape in dict.fromkeys(shapes):
+            members = [n for n, s in enumerate(shapes) if s == shape]
+            fitted.update(zip(members, self._fit_batch([tasks[n] for n in members]), strict=True))
+        return [fitted[n] for n in range(len(tasks))]
+
+    def _fit_batch(self, tasks: list[Pairs]) -> list[Alignment]:
+        import torch
+
+        sides = [torch.from_numpy(np.stack([getattr(p, s) for p in tasks]).astype(np.float32)) for s in _SIDES]
+        order = torch.randperm(sides[0].shape[1], generator=torch.Generator().manual_seed(self.seed))
+        kept = len(order) - max(2, round(self.holdout * len(order)))
+        train, test = [x[:, order[:kept]] for x in sides], [x[:, order[kept:]] for x in sides]
+        steps, losses = self._choose_steps(train, test)
+        weights = self._train(sides, int(steps.max()), snapshots=steps)
+        facts = [{"steps": int(n), "held_back_loss": float(v)} for n, v in zip(steps, losses, strict=True)]
+        return [_alignment(weights, e, facts[e]) for e in range(len(tasks))]
+
+    def _choose_steps(self, train: list[torch.Tensor], test: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Number of steps [E] with the least held-back loss [E] per fit."""
+        import torch
+
+        best = torch.full((len(train[0]),), torch.inf)
+        steps = torch.ones(len(best), dtype=torch.long)
+        run = _Run(self, train)
+        for step in range(1, self.max_steps + 1):
+            run.step()
+            with torch.no_grad():
+                loss = run.losses(test)
+            better = (loss < best) & (step - steps <= self.patience)
+            best, steps = torch.where(better, loss, best), torch.where(better, step, steps)
+            if bool((step - steps > self.patience).all()):
+                break
+        return steps, best
+
+    def _train(self, sides: list[torch.Tensor], num_steps: int, snapshots: torch.Tensor) -> Params:
+        """Weights of each fit as they were after ``snapshots`` [E] steps."""
+        import torch
+
+        run = _Run(self, sides)
+        kept = {k: v.detach().clone() for k, v in run.params.items()}
+        for step in range(1, num_steps + 1):
+            run.step()
+            for name, value in run.params.items():
+                now = (snapshots == step).view(-1, 1, 1)
+                kept[name] = torch.where(now, value.detach(), kept[name])
+        return kept
+
+
+_SIDES = ("left", "right")
+
+
+class _Run:
+    """Batched heads, their optimiser and loss. The fits never mix: the summed loss has no cross terms."""
+
+    def __init__(self, config: Contrastive, sides: list[torch.Tensor]) -> None:
+        import torch
+
+        self.config, self.sides = config, sides
+        rng = torch.Generator().manual_seed(config.seed + 1)
+        self.params: Params = {}
+        for name, x in zip(_SIDES, sides, strict=True):
+            widths = [x.shape[2], *([config.hidden] if config.hidden else []), config.dim]
+            for n, (rows, columns) in enumerate(pairwise(widths), 1):
+                weight = torch.randn(rows, columns, generator=rng) / rows**0.5
+                self.params[f"{name}.w{n}"] = weight.repeat(len(x), 1, 1).requires_grad_()
+            if config.hidden:
+                self.params[f"{name}.b1"] = torch.zeros(len(x), 1, config.hidden, requires_grad=True)
+        self.optimizer = torch.optim.AdamW(self.params.values(), lr=config.lr, weight_decay=config.weight_decay)
+
+    def step(self) -> None:
+        self.optimizer.zero_grad()
+        self.losses(self.sides).sum().backward()
+        self.optimizer.step()
+
+    def losses(self, sides: list[torch.Tensor]) -> torch.Tensor:
+        """Symmetric InfoNCE of each fit on rows [E, P, D] of both sides. [E]"""
+        import torch
+
+        f, g = (self._head(name, x) for name, x in zip(_SIDES, sides, strict=True))
+        logits = torch.einsum("epk,eqk->epq", f, g) / self.config.temperature
+        truth = logits.diagonal(dim1=1, dim2=2)
+        return (logits.logsumexp(2) + logits.logsumexp(1) - 2 * truth).mean(1) / 2
+
+    def _head(self, side: str, x: torch.Tensor) -> torch.Tensor:
+        import torch.nn.functional as F
+
+        out = x @ self.params[f"{side}.w1"]
+        if self.config.hidden:
+            out = F.gelu(out + self.params[f"{side}.b1"]) @ self.params[f"{side}.w2"]
+        return F.normalize(out, dim=2)
+
+
+def _alignment(weights: Params, fit: int, facts: dict[str, Any]) -> Alignment:
+    left, right = (
+        MLPHead({k.removeprefix(f"{side}."): v[fit].numpy() for k, v in weights.items() if k.startswith(side)})
+        for side in _SIDES
+    )
+    return Alignment(left, right, facts)

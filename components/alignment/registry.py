@@ -1,0 +1,77 @@
+"""Aligners by name. Imports numpy at most: recipes and ``plan`` validate settings through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from components.alignment.contrastive import Contrastive
+from components.alignment.kernel_ridge import KernelRidge
+from components.alignment.procrustes import Procrustes
+from components.alignment.protocol import Aligner
+from components.alignment.ridge_cca import RidgeCCA
+from components.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """An aligner's config class, its defaults, and the features it wants.
+
+    Attributes:
+        config: class of the settings; an instance is an :class:`Aligner`.
+        defaults: settings that differ from the class's own.
+        spectral: fitted on spectral coordinates instead of the encoder's rows.
+        refined: moved by an MMD net after the fit.
+        summary: one line for listings.
+    """
+
+    config: type[Any]
+    summary: str
+    defaults: Mapping[str, Any]
+    spectral: bool = False
+    refined: bool = False
+
+
+_SPECTRAL = {"scale": True, "dim": 8}
+METHODS: dict[str, Method] = {
+    "ridge-cca": Method(config=RidgeCCA, defaults={}, summary="ridge CCA with CSA weights on the known pairs"),
+    "procrustes": Method(config=Procrustes, defaults={}, summary="orthogonal rotation fitted to the known pairs"),
+    "kernel-ridge": Method(config=KernelRidge, defaults={}, summary="kernel ridge regression both ways on the pairs"),
+    "contrastive": Method(config=Contrastive, defaults={}, summary="InfoNCE heads trained on the known pairs"),
+    "eigen-cca": Method(
+        config=RidgeCCA, defaults=_SPECTRAL, spectral=True, summary="ridge CCA on the unpaired rows' eigenvectors"
+    ),
+    "sue": Method(
+        config=RidgeCCA, defaults=_SPECTRAL, spectral=True, refined=True, summary="eigen-cca, then an MMD net (SUE)"
+    ),
+}
+BASELINES = ("ridge-cca", "procrustes", "kernel-ridge", "contrastive")
+
+
+def find_method(name: str) -> Method:
+    """Raises UserError for an unknown name, naming the known ones."""
+    if name not in METHODS:
+        raise UserError(f"{name!r} is not known", where="aligner", do=f"choose one of {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def make_aligner(name: str, settings: Mapping[str, Any] | None = None, *, seed: int = 0) -> Aligner:
+    """The validated aligner ``name`` with ``settings`` over its defaults; ``seed`` where it takes one.
+
+    Raises:
+        UserError: unknown method or setting, value out of range; names what is allowed.
+    """
+    method = find_method(name)
+    known = {f.name for f in fields(method.config)}
+    unknown = sorted(set(settings or {}) - known)
+    if unknown:
+        raise UserError(
+            f"{unknown[0]!r} is not a setting of {name}", where="aligner", do=f"choose from {', '.join(sorted(known))}"
+        )
+    seeded = {"seed": seed} if "seed" in known else {}
+    try:
+        aligner: Aligner = method.config(**{**method.defaults, **seeded, **(settings or {})})
+    except UserError as error:
+        raise UserError(error.what, where=f"{name}.{error.where}", do=error.do) from None
+    return aligner
