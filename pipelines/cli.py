@@ -23,14 +23,18 @@ err = Console(stderr=True, highlight=False)
 
 RecipeArg = Annotated[str, typer.Argument(help="Name of a built-in recipe, or a YAML file.")]
 SetOpt = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override one key of the recipe; repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override one key of the recipe; repeatable."),
 ]
 HomeOpt = Annotated[
     Path | None,
-    typer.Option("--home", help="Folder of store, logs, MLflow database and results [$ISTHMUS_HOME or ./isthmus-data]."),
+    typer.Option(
+        "--home", help="Folder of store, logs, MLflow database and results [$ISTHMUS_HOME or ./isthmus-data]."
+    ),
 ]
 StoreOpt = Annotated[
-    str | None, typer.Option("--store", help="Where outputs are kept: path or URI (s3://…) [$ISTHMUS_STORE or HOME/store].")
+    str | None,
+    typer.Option("--store", help="Where outputs are kept: path or URI (s3://…) [$ISTHMUS_STORE or HOME/store]."),
 ]
 
 
@@ -130,7 +134,9 @@ def search(
     k: Annotated[int, typer.Option("--top", "-k", min=1, help="Matches to show.")] = 8,
     model: Annotated[Path | None, typer.Option(help="Model folder [that of the last run].")] = None,
     to: Annotated[str | None, typer.Option(help="Side to search: left or right [the other side].")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="PNG contact sheet of the matches [HOME/results/search.png].")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="PNG contact sheet of the matches [HOME/results/search.png].")
+    ] = None,
     home: HomeOpt = None,
     store: StoreOpt = None,
 ) -> None:

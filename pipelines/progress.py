@@ -43,7 +43,9 @@ class _Row:
         if not self.done:
             return self.detail
         parts = [f"{self.done:,}{f'/{self.total:,}' if self.total else ''} {self.unit}"]
-        parts.append(f"{self.rate(now):,.0f} {self.unit}/s" if self.rate(now) >= 1 else f"{self.rate(now):.2f} {self.unit}/s")
+        parts.append(
+            f"{self.rate(now):,.0f} {self.unit}/s" if self.rate(now) >= 1 else f"{self.rate(now):.2f} {self.unit}/s"
+        )
         if self.total and self.state == "run":
             parts.append(f"eta {(self.total - self.done) / max(self.rate(now), 1e-9):,.0f} s")
         return "  ".join(parts + ([self.detail] if self.detail else []))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pyarrow as pa
@@ -11,9 +10,9 @@ from cluster.workflow.step import Facts, StepContext
 from components.embeddings import Embeddings
 from components.files import Folder
 from components.model import ModelSide, SharedSpace
+from components.reporting.thumbnails import thumbnail
 from components.transforms import load_transform
 
-THUMBNAIL_PX = 96
 MAX_THUMBNAILS = 20_000
 
 
@@ -53,29 +52,22 @@ def describe(corpus: Folder, modality: str) -> tuple[dict[str, str], dict[str, b
     thumbnails: dict[str, bytes] = {}
     small = corpus.read_json("corpus.json")["rows"] <= MAX_THUMBNAILS
     for table in corpus.iter_tables("shards"):
-        titles.update(zip(table["id"].to_pylist(), _title_column(table), strict=True))
+        titles.update(zip(_column(table, "id"), _title_column(table), strict=True))
         if modality == "image" and small:
-            thumbnails.update(
-                (i, thumbnail(b)) for i, b in zip(table["id"].to_pylist(), table["image"].to_pylist(), strict=True)
-            )
+            small_ones = ((i, thumbnail(b)) for i, b in zip(_column(table, "id"), _column(table, "image"), strict=True))
+            thumbnails.update((i, t) for i, t in small_ones if t)
     return titles, thumbnails
 
 
-def thumbnail(data: bytes, size: int = THUMBNAIL_PX) -> bytes:
-    """A PNG of at most ``size`` x ``size`` pixels."""
-    from components.corpora.images import decode_rgb
-
-    image = decode_rgb(data)
-    image.thumbnail((size, size))
-    out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
-    return out.getvalue()
+def _column(table: pa.Table, name: str) -> list[Any]:
+    values: list[Any] = table[name].to_pylist()
+    return values
 
 
 def _title_column(table: pa.Table) -> list[str]:
-    ids = table["id"].to_pylist()
+    ids = _column(table, "id")
     for column in ("title", "text"):
         if column in table.column_names:
-            values = table[column].to_pylist()
+            values = _column(table, column)
             return [str(v)[:200] if v else i for v, i in zip(values, ids, strict=True)]
     return ids
