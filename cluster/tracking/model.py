@@ -1,0 +1,107 @@
+"""Logs an exported model folder as a models-from-code pyfunc and registers it, through the client API only."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ALIAS = "candidate"
+RUN_TAG = "isthmus.source_run"
+CODE = Path(__file__).with_name("pyfunc_model.py")
+
+
+def log_model(client: Any, experiment_id: str, run_id: str, folder: Path, name: str) -> dict[str, str]:
+    """Log ``folder`` (safetensors, JSON, Parquet) as an MLflow model of the run, and register it under ``name``.
+
+    A second call for the same run finds the first one's model and repeats nothing. A person promotes a version; here it
+    only gets the alias ``candidate``.
+
+    Returns:
+        Tags for the run: ``model.id``, ``model.version``, ``model.uri``.
+
+    Raises:
+        Exception: whatever MLflow raises; the caller decides whether it matters.
+    """
+    model_id = _existing(client, experiment_id, run_id) or _upload(client, experiment_id, run_id, folder, name)
+    version = _register(client, run_id, model_id, name)
+    return {"model.id": model_id, "model.version": str(version), "model.uri": f"models:/{name}@{ALIAS}"}
+
+
+def save_model(folder: Path, target: Path) -> None:
+    """Write an MLflow model (code file, copy of ``folder``, signature, input example) to ``target``. No pickles.
+
+    ``folder`` must be called ``model``: the code file finds it by that name.
+    """
+    import mlflow.pyfunc
+
+    mlflow.pyfunc.save_model(
+        path=str(target),
+        python_model=str(CODE),
+        artifacts={"model": str(folder)},
+        signature=_signature(),
+        input_example=_input_example(),
+        pip_requirements=_requirements(),
+    )
+
+
+def _existing(client: Any, experiment_id: str, run_id: str) -> str | None:
+    found = client.search_logged_models([experiment_id], filter_string=f"source_run_id = '{run_id}'")
+    ready = [m.model_id for m in found if str(m.status) == "READY"]
+    return ready[0] if ready else None
+
+
+def _upload(client: Any, experiment_id: str, run_id: str, folder: Path, name: str) -> str:
+    from mlflow.entities import LoggedModelOutput
+
+    with tempfile.TemporaryDirectory(prefix="isthmus-model-") as scratch:
+        target = Path(scratch) / "pyfunc"
+        save_model(folder, target)
+        model = client.create_logged_model(experiment_id, name=name, source_run_id=run_id, model_type="isthmus")
+        _name_id_in_mlmodel(target, model.model_id, run_id)
+        client.log_model_artifacts(model.model_id, str(target))
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    return str(model.model_id)
+
+
+def _name_id_in_mlmodel(target: Path, model_id: str, run_id: str) -> None:
+    from mlflow.models import Model
+
+    description = Model.load(str(target))
+    description.model_id, description.run_id = model_id, run_id
+    description.save(str(target / "MLmodel"))
+
+
+def _register(client: Any, run_id: str, model_id: str, name: str) -> str:
+    known = client.search_registered_models(filter_string=f"name = '{name}'")
+    if not known:
+        client.create_registered_model(name, description="A shared space of two corpora, made by Isthmus.")
+    versions = [v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run_id]
+    if not versions:
+        versions = [client.create_model_version(name, f"models:/{model_id}", run_id=run_id, model_id=model_id)]
+    client.set_registered_model_alias(name, ALIAS, versions[0].version)
+    return str(versions[0].version)
+
+
+def _signature() -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    params = [ParamSpec("op", "string", "search"), ParamSpec("side", "string", "auto"), ParamSpec("k", "long", 10)]
+    return ModelSignature(inputs=Schema([ColSpec("string", "item")]), params=ParamSchema(params))
+
+
+def _input_example() -> Any:
+    import pandas as pd
+
+    return pd.DataFrame({"item": ["a smiling cat"]}), {"op": "search", "side": "auto", "k": 10}
+
+
+def _requirements() -> list[str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return [f"isthmus=={version('isthmus')}"]
+    except PackageNotFoundError:
+        return ["isthmus"]
