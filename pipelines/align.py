@@ -1,4 +1,4 @@
-"""The main DAG: shard -> encode -> pairs -> gauge -> spectral -> CCA -> MMD net -> baselines -> evaluate -> report, export.
+"""The main DAG: shard, encode, pairs, gauge, spectral, CCA, MMD net, baselines, evaluate, report, export.
 
 ``build`` only describes the steps; nothing heavy is imported here, so that ``isthmus plan`` answers at once.
 """
@@ -41,7 +41,7 @@ class AlignGraph:
             | {f"method:{name}": step for name, step in self.methods.items()},
             config={"primary": self.recipe.aligner, "seed": self.recipe.seed},
         )
-        return Graph([self._report(evaluate), self._export(evaluate)])
+        return Graph.of(self._report(evaluate), self._export(evaluate))
 
     def _step(self, name: str, *, run: str | None = None, **fields: Any) -> Step:
         module = run or name
@@ -53,11 +53,12 @@ class AlignGraph:
 
     def _shard(self, side: Side) -> Step:
         source = self._source(side)
+        columns = source.columns()
         return self._step(
             f"shard-{side}",
             run="shard",
-            config={"side": side, "max_bad_fraction": source.max_bad_fraction},
-            externals={"source": source_digest(source.source, cache_dir=self.cache_dir)},
+            config={"side": side, "max_bad_fraction": source.max_bad_fraction, **columns},
+            externals={"source": source_digest(source.source, cache_dir=self.cache_dir, columns=columns)},
             locations={"source": source.source},
             options={"engine": self.engine},
             resources=DRIVER,

@@ -90,8 +90,10 @@ class Progress:
 
     def _on_step_planned(self, event: Mapping[str, Any]) -> None:
         row = self._row(event)
-        row.state = "hit" if event.get("hit") else "wait"
-        row.detail = "" if event.get("hit") else str(event.get("reason", ""))
+        hit = event["status"] == "hit"
+        row.state, row.detail = ("hit", "") if hit else ("wait", "; ".join(event["reasons"]))
+        for warning in event["warnings"]:
+            self._line(event["step"], f"warning: {warning}")
 
     def _on_step_waiting(self, event: Mapping[str, Any]) -> None:
         row = self._row(event)

@@ -33,6 +33,20 @@ class Source(Model):
     source: str = Field(description="image folder, Parquet/CSV/JSONL file or URI, or builtin:NAME")
     encoder: str = Field("auto", description="name of an encoder (isthmus recipes --encoders), or auto")
     max_bad_fraction: Fraction = Field(0.05, description="the run stops when more of the rows than this are bad")
+    id: str = Field("id", description="column of the ids")
+    image: str | None = Field(None, description="column of encoded pictures, if it is not called image")
+    path: str | None = Field(None, description="column of picture files, relative to the table's folder")
+    text: str | None = Field(None, description="column of texts, if it is not called text")
+    embedding: str | None = Field(None, description="column of vectors, if it is not called embedding")
+    group: str | None = Field(None, description="column of groups for the group-disjoint split [group, if there]")
+    label: str | None = Field(None, description="column of labels [label, if there]")
+    title: str | None = Field(None, description="column of short names for the report [title, if there]")
+    licence: str | None = Field(None, description="licence of the corpus, for the report")
+
+    def columns(self) -> dict[str, str]:
+        """Column names that were given."""
+        names = ("id", "image", "path", "text", "embedding", "group", "label", "title", "licence")
+        return {n: getattr(self, n) for n in names if getattr(self, n) is not None}
 
 
 class Splits(Model):

@@ -155,7 +155,7 @@ def _timings(inputs: Mapping[str, Folder]) -> Iterable[StepTime]:
     seen: dict[str, float] = {}
     for folder in inputs.values():
         manifest = folder.read_json(MANIFEST)
-        seen[manifest["step"]] = float(manifest["seconds"])
+        seen[manifest["step"]] = float(manifest["made"]["seconds"])
     return [StepTime(name=name, seconds=seconds) for name, seconds in seen.items()]
 
 

@@ -1,0 +1,172 @@
+"""``isthmus run``: recipe -> graph -> executor, with progress on the screen and records in MLflow; then the results."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cluster.tracking.tracker import Tracker
+from cluster.tracking.ui import ui_hint
+from cluster.workflow.executor import execute
+from cluster.workflow.job import Dispatcher
+from cluster.workflow.results import RunResult, State
+from cluster.workflow.store import Store
+from components.files import Folder
+from pipelines.align import build
+from pipelines.home import Home
+from pipelines.progress import Progress
+from pipelines.recipe import AlignRecipe, to_yaml
+
+FAILED, UNSENT_WAIT_S = 1, 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """As in ``isthmus run --help``."""
+
+    address: str | None = None
+    metrics_out: Path | None = None
+    force: frozenset[str] = field(default_factory=frozenset)
+    verify: bool = False
+    use_ray: bool = True
+
+
+def run_recipe(recipe: AlignRecipe, home: Home, options: RunOptions, console: Console) -> int:
+    """Run and report. Returns the exit code: 0, or 1 if a step failed.
+
+    Raises:
+        UserError: an input is missing, the cluster cannot be reached, the store cannot be written.
+    """
+    tracker = Tracker(home.path)  # first: its thread imports MLflow while the graph is being built
+    try:
+        result = _execute(recipe, home, options, console, tracker)
+    finally:
+        drained = tracker.close(UNSENT_WAIT_S)
+    if drained.pending:
+        console.print(f"{drained.message}", style="yellow", markup=False)
+    if result.error:
+        console.print(result.error, style="red", markup=False, soft_wrap=True)
+        return FAILED
+    _publish(recipe, result, home, options)
+    _print_results(recipe, result, home, console)
+    return 0
+
+
+def _execute(recipe: AlignRecipe, home: Home, options: RunOptions, console: Console, tracker: Tracker) -> RunResult:
+    graph = build(recipe, cache_dir=home.cache, engine="ray" if options.use_ray else "local")
+    params = recipe.model_dump(mode="json")
+    tracker.recipe(params, to_yaml(recipe), recipe.name)
+    with Progress(console) as progress:
+
+        def listen(event: dict[str, Any]) -> None:
+            progress.listen(event)
+            tracker.listen(event)
+
+        return execute(
+            graph,
+            Store(home.store),
+            _dispatcher(options, home),
+            listener=listen,
+            force=options.force,
+            verify=options.verify,
+            logs_dir=home.logs,
+            recipe=params,
+            pipeline=recipe.name,
+        )
+
+
+def _dispatcher(options: RunOptions, home: Home) -> Callable[[], Dispatcher]:
+    """A factory: nothing starts unless a step has to run."""
+    if options.use_ray:
+        from cluster.workflow.ray_dispatch import ray_dispatcher
+
+        return ray_dispatcher(options.address, home=home.path)
+    from cluster.workflow.inprocess import InProcess
+
+    return InProcess
+
+
+def _publish(recipe: AlignRecipe, result: RunResult, home: Home, options: RunOptions) -> None:
+    """Copies under fixed names: report and metrics; the model is a link into the store where that is local."""
+    target = home.results(recipe.name)
+    target.mkdir(parents=True, exist_ok=True)
+    report, export = _output(result, "report"), _output(result, "export")
+    for name in ("report.html", "metrics.json"):
+        _replace(target / name, report.read_bytes(name))
+    if options.metrics_out:
+        options.metrics_out.parent.mkdir(parents=True, exist_ok=True)
+        _replace(options.metrics_out, report.read_bytes("metrics.json"))
+    _place_model(export.sub("model"), target / "model")
+
+
+def _place_model(model: Folder, target: Path) -> None:
+    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    if model.is_local:
+        fresh.symlink_to(model.local, target_is_directory=True)
+    else:
+        for file in model.files():
+            (fresh / file.name).parent.mkdir(parents=True, exist_ok=True)
+            (fresh / file.name).write_bytes(model.read_bytes(file.name))
+    if target.is_symlink() or not target.exists():
+        os.replace(fresh, target)
+        return
+    shutil.rmtree(target)
+    os.replace(fresh, target)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(data)
+    draft.replace(path)
+
+
+def _output(result: RunResult, step: str) -> Folder:
+    output = result.steps[step].output
+    assert output is not None, f"{step} ended without an output"
+    return output.folder
+
+
+def _print_results(recipe: AlignRecipe, result: RunResult, home: Home, console: Console) -> None:
+    metrics = _output(result, "report").read_json("metrics.json")
+    console.print(f"\n{result.steps['report'].facts.get('headline', '')}", style="bold", markup=False)
+    console.print(recall_table(metrics, recipe.aligner))
+    ran, hit = result.names(State.RAN), result.names(State.HIT)
+    console.print(f"{len(ran)} steps ran, {len(hit)} were cached, {result.seconds:.1f} s")
+    console.print(f"report:  {home.results(recipe.name) / 'report.html'}", soft_wrap=True, markup=False)
+    console.print('search:  isthmus search "crying cat"' if recipe.name == "emoji" else "search:  isthmus search QUERY")
+    console.print(f"MLflow:  {ui_hint(home.path)}", soft_wrap=True, markup=False)
+
+
+def recall_table(metrics: Mapping[str, Any], exported: str) -> Table:
+    """Methods by R@10 (mean of both directions), the exported one marked, chance and controls below."""
+    pairs = metrics["pairs"]
+    title = (
+        f"{pairs['pairs']} known pairs, {pairs['heldout']} held out, {pairs['draws']} draws; percent, 95 % intervals"
+    )
+    table = Table("method", "R@1", "R@5", "R@10", "median rank", "FOSCTTM", title=title, title_justify="left", box=None)
+    methods = sorted(metrics["retrieval"], key=lambda m: -metrics["retrieval"][m]["mean"]["R@10"])
+    for method in methods:
+        name = f"[bold]{method}[/bold] (exported)" if method == exported else method
+        table.add_row(name, *_cells(metrics["retrieval"][method]["mean"]))
+    for control, entries in metrics.get("controls", {}).items():
+        for method, entry in entries.items():
+            table.add_row(f"[dim]{control}: {method}[/dim]", *_cells(entry["mean"]))
+    return table
+
+
+def _cells(score: Mapping[str, Any]) -> list[str]:
+    ends = score.get("ci95") or {}
+    return [_cell(score[name], ends.get(name), name) for name in ("R@1", "R@5", "R@10", "median_rank", "foscttm")]
+
+
+def _cell(value: float, ends: Any, name: str) -> str:
+    digits = 3 if name == "foscttm" else 1
+    half = f" ± {(ends[1] - ends[0]) / 2:.{digits}f}" if ends and ends[0] is not None else ""
+    return f"{value:.{digits}f}{half}"

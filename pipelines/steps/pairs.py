@@ -1,0 +1,50 @@
+"""Step ``pairs``: which pairs are fitted on, which are only evaluated on, which rows are unpaired."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pyarrow.parquet as pq
+
+from cluster.workflow.step import Facts, StepContext
+from components.corpora.pairs import Known, known_pairs, refuse_leakage
+from components.corpora.quarantine import FILE as QUARANTINE
+from components.corpora.split_config import SplitConfig
+from components.corpora.splits import SideIds, make_splits
+from components.files import Folder
+
+
+def run(ctx: StepContext) -> Facts:
+    """Write ``splits.json``; see :class:`components.corpora.splits.Splits`.
+
+    inputs: ``shard-left``, ``shard-right`` (ids and groups are read, never contents).
+    config: the fields of :class:`SplitConfig`. locations: ``pairs`` and, if there are any, ``heldout``.
+    """
+    left_ids, left = _side(ctx.inputs["shard-left"])
+    right_ids, right = _side(ctx.inputs["shard-right"])
+    pairs = known_pairs(ctx.locations["pairs"], left, right)
+    heldout = known_pairs(ctx.locations["heldout"], left, right) if "heldout" in ctx.locations else None
+    if heldout:
+        refuse_leakage(pairs, heldout)
+    splits = make_splits(left_ids, right_ids, pairs.pairs, heldout.pairs if heldout else None, _config(ctx))
+    splits.write(ctx.out)
+    absent = [f"no {split} split: {why}" for split, why in splits.absent.items()]
+    warnings = pairs.warnings + (heldout.warnings if heldout else []) + splits.warnings
+    for line in warnings + absent:
+        ctx.note(line)
+    return splits.numbers() | {"splits": splits.names, "unpaired": splits.unpaired, "warnings": warnings + absent}
+
+
+def _config(ctx: StepContext) -> SplitConfig:
+    names = {f.name for f in fields(SplitConfig)}
+    return SplitConfig(**{k: v for k, v in ctx.config.items() if k in names})
+
+
+def _side(shards: Folder) -> tuple[SideIds, Known]:
+    first = shards.parquet_names("shards")[0]
+    has_group = "group" in pq.read_schema(f"{shards.path}/{first}", filesystem=shards.fs).names
+    table = shards.read_table("shards", ["id", *(["group"] if has_group else [])])
+    ids = table["id"].to_pylist()
+    groups = dict(zip(ids, table["group"].to_pylist(), strict=True)) if has_group else {}
+    out = set(shards.read_table(QUARANTINE, ["row"])["row"].to_pylist()) - set(ids)
+    return SideIds(ids=ids, groups=groups), Known(ids=set(ids), quarantined=out)
