@@ -29,7 +29,7 @@ Call = Callable[[int], int]
 
 @dataclass(frozen=True, kw_only=True)
 class ShardedCorpus:
-    """What a corpus became. ``quarantined`` counts rows left out, ``duplicates`` those among them with a repeated id."""
+    """What a corpus became. ``quarantined`` counts rows left out, ``duplicates`` those of them with a repeated id."""
 
     modality: str
     rows: int
@@ -152,11 +152,11 @@ def _answer(call: Call, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def quiet_ray_data() -> None:
-    """No progress bars, no plan on standard output; warnings still reach the log."""
+    """No progress bars, no plan on standard output, no warning that there are no bars; other warnings stay."""
     from ray.data import DataContext
 
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    for name in ("ray.data", "ray._private.worker"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)

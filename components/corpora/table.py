@@ -10,7 +10,7 @@ import pyarrow as pa
 from components.corpora.listing import Listing
 from components.errors import UserError
 
-BATCH = {"image": 64, "path": 64, "text": 8192, "embedding": 4096}
+BATCH = {"image": 64, "path": 64, "text": 8192, "embedding": 4096, "partner": 8192}
 """Rows that are in memory at once, by payload."""
 
 EMBEDDING = pa.large_list(pa.float32())

@@ -1,0 +1,138 @@
+"""Pairs files: ``left_id, right_id``, read as they are and checked against the corpora before anything is fitted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from components.corpora.emoji import PAIRS
+from components.corpora.forms import column_names, form_of
+from components.corpora.listing import Listing, list_files, shown
+from components.corpora.parquet_rows import read_parquet
+from components.corpora.table import Table
+from components.corpora.text_rows import read_csv, read_jsonl
+from components.errors import UserError
+
+BUILTIN = f"builtin:{PAIRS}"
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownPairs:
+    """One-to-one pairs of ids that exist.
+
+    Attributes:
+        pairs: ``(left id, right id)``, sorted.
+        where: the file, for messages.
+        warnings: sentences about pairs that were left out.
+    """
+
+    pairs: list[Pair]
+    where: str
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """Ids of one side: those of the corpus, and those of its rows in quarantine."""
+
+    ids: Collection[str]
+    quarantined: Collection[str] = frozenset()
+
+
+def known_pairs(location: str, left: Known, right: Known) -> KnownPairs:
+    """Read and check a pairs file, or ``builtin:emoji``: every id that both sides have.
+
+    A pair whose row is in quarantine is left out with a warning; a repeated pair counts once.
+
+    Raises:
+        UserError: unreadable file, missing column, empty cell, an id that is in no corpus, an id in several pairs.
+    """
+    if location == BUILTIN:
+        return KnownPairs(pairs=sorted((i, i) for i in set(left.ids) & set(right.ids)), where=location)
+    where = shown(location)
+    pairs = sorted(set(_read(location)))
+    warnings = []
+    usable = [p for p in pairs if p[0] not in left.quarantined and p[1] not in right.quarantined]
+    if len(usable) < len(pairs):
+        warnings.append(f"{where}: {len(pairs) - len(usable)} pairs are left out, their rows are in quarantine")
+    _refuse_unknown(usable, left, right, where)
+    _refuse_repeated(usable, where)
+    return KnownPairs(pairs=usable, where=where, warnings=warnings)
+
+
+def refuse_leakage(pairs: KnownPairs, heldout: KnownPairs) -> None:
+    """Raises UserError if any id of a held-out pair is also in a known pair."""
+    for side, name in enumerate(("left_id", "right_id")):
+        common = {p[side] for p in pairs.pairs} & {p[side] for p in heldout.pairs}
+        if common:
+            raise UserError(
+                f"{_some(common)} of column {name} {'is' if len(common) == 1 else 'are'} in {pairs.where} too",
+                where=heldout.where,
+                do="held-out pairs must share no id with the pairs, or the evaluation would be on what was fitted",
+            )
+
+
+def _read(location: str) -> list[Pair]:
+    listing = list_files(location)
+    form = form_of(listing, location)
+    if form == "images":
+        raise UserError("these are pictures", where=shown(location), do="pairs are a Parquet, CSV or JSONL file")
+    found = column_names(listing, form)
+    if not {"left_id", "right_id"} <= set(found):
+        raise UserError(
+            f"pairs need the columns left_id and right_id; the columns are {', '.join(found) or 'none'}",
+            where=shown(location),
+        )
+    return [pair for file in listing.files for pair in _read_file(listing, file.name, form)]
+
+
+def _read_file(listing: Listing, name: str, form: str) -> list[Pair]:
+    # read like a corpus whose content is the other id: both come as text, and 007 stays 007
+    table = Table(listing, name, {"id": "left_id", "partner": "right_id"}, "partner")
+    read = {"parquet": read_parquet, "csv": read_csv, "jsonl": read_jsonl}[form]
+    pairs = []
+    for rows in read(table):
+        for left, right, number in zip(rows.ids, rows.payload.to_pylist(), rows.numbers, strict=True):
+            if not left or not right:
+                raise UserError(f"row {number} lacks an id", where=listing.full(name), do="give left_id and right_id")
+            pairs.append((left.decode("utf-8", "replace"), right.decode("utf-8", "replace")))
+    return pairs
+
+
+def _refuse_unknown(pairs: Sequence[Pair], left: Known, right: Known, where: str) -> None:
+    for side, (name, known) in enumerate((("left", left), ("right", right))):
+        ids = set(known.ids)
+        unknown = {p[side] for p in pairs} - ids
+        if unknown:
+            raise UserError(
+                f"{_some(unknown)} of column {name}_id {'is' if len(unknown) == 1 else 'are'} not in the {name} corpus "
+                f"(its ids look like {_examples(ids)})",
+                where=where,
+                do="correct or remove these pairs",
+            )
+
+
+def _refuse_repeated(pairs: Sequence[Pair], where: str) -> None:
+    for side, name in enumerate(("left_id", "right_id")):
+        counts = Counter(p[side] for p in pairs)
+        repeated = {i for i, n in counts.items() if n > 1}
+        if repeated:
+            example = min(repeated)
+            partners = ", ".join(repr(p[1 - side]) for p in pairs if p[side] == example)
+            raise UserError(
+                f"{_some(repeated)} of column {name} {'is' if len(repeated) == 1 else 'are'} in several pairs "
+                f"({example!r} with {partners})",
+                where=where,
+                do="pairs must be one to one: keep one pair of each",
+            )
+
+
+def _some(ids: Collection[str]) -> str:
+    return f"{len(ids)} {'id' if len(ids) == 1 else 'ids'} ({_examples(ids)})"
+
+
+def _examples(ids: Collection[str]) -> str:
+    shown_ids = sorted(ids)[:3]
+    return ", ".join(map(repr, shown_ids)) + (", …" if len(ids) > len(shown_ids) else "")
