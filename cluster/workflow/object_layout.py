@@ -1,0 +1,100 @@
+"""Outputs on an object store, which has no rename: unique prefixes, manifest last, and one pointer.
+
+    objects/<step>-<key16>/<lease token>/<attempt>/…, MANIFEST.json
+    objects/<step>-<key16>/CURRENT.json            {"prefix": "<lease token>/<attempt>"}; one atomic PUT publishes
+
+Readers follow the pointer, so they never see half an output. Two drivers that both believe to hold the lease may both
+upload; the pointer that is there first stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import pyarrow.fs as pafs
+
+from cluster.workflow.lease import LeaseLost
+from cluster.workflow.local_layout import Draft
+from cluster.workflow.manifest import MANIFEST
+from components.files import Folder
+
+POINTER = "CURRENT.json"
+
+
+class ObjectLayout:
+    """Where outputs lie on an object store, and how they get there."""
+
+    def __init__(self, root: Folder) -> None:
+        self._objects = root.sub("objects")
+
+    def locate(self, output: str) -> Folder | None:
+        """The folder that the pointer names; None without a pointer or without a manifest behind it."""
+        prefix = self._current(output)
+        if prefix is None:
+            return None
+        folder = self._objects.sub(f"{output}/{prefix}")
+        return folder if folder.exists(MANIFEST) else None
+
+    def draft(self, output: str, token: str) -> Folder:
+        return self._objects.sub(f"{output}/{token}")
+
+    def fence(self, output: str, token: str) -> None:
+        """Delete what the holder of ``token`` uploaded so far. Best effort: it may upload more, but nobody looks."""
+        if (self._current(output) or "").partition("/")[0] != token:
+            self.draft(output, token).delete()
+
+    def publish(self, made: Folder, output: str, manifest: bytes, *, replace: bool = False) -> Folder:
+        """Manifest last, then the pointer. An output that is already there is kept unless ``replace``.
+
+        Raises:
+            LeaseLost: ``made`` is gone, because another driver took the step over.
+        """
+        if not made.exists():
+            raise LeaseLost(f"{output} was taken over by another driver")
+        before = self.locate(output)
+        if before is not None and not replace:
+            made.delete()
+            return before
+        made.write_bytes(MANIFEST, manifest)
+        base = self._objects.sub(output)
+        base.write_json(POINTER, {"prefix": made.path[len(base.path) + 1 :]})
+        if before is not None:
+            before.delete()
+        return self.locate(output) or made
+
+    def remove(self, output: str) -> None:
+        """Delete an output, the pointer first."""
+        folder = self._objects.sub(output)
+        if folder.exists(POINTER):
+            folder.fs.delete_file(f"{folder.path}/{POINTER}")
+        folder.delete()
+
+    def names(self) -> dict[str, float]:
+        """Published outputs and when (unix seconds)."""
+        outputs = [i.base_name for i in self._entries(self._objects.path)]
+        pointers = self._objects.fs.get_file_info([f"{self._objects.path}/{o}/{POINTER}" for o in outputs])
+        found = zip(outputs, pointers, strict=True)
+        return {o: (i.mtime_ns or 0) / 1e9 for o, i in found if i.type == pafs.FileType.File}
+
+    def drafts(self) -> list[Draft]:
+        """Prefixes that no pointer names."""
+        found: list[Draft] = []
+        for output in (i.base_name for i in self._entries(self._objects.path)):
+            current = (self._current(output) or "").partition("/")[0]
+            for info in self._entries(f"{self._objects.path}/{output}"):
+                if info.base_name not in (current, POINTER):
+                    folder = self.draft(output, info.base_name)
+                    found.append(Draft(output, info.base_name, folder, self._touched(folder)))
+        return found
+
+    def _current(self, output: str) -> str | None:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return str(self._objects.sub(output).read_json(POINTER)["prefix"])
+        return None
+
+    def _entries(self, path: str) -> list[pafs.FileInfo]:
+        return list(self._objects.fs.get_file_info(pafs.FileSelector(path, allow_not_found=True)))
+
+    def _touched(self, folder: Folder) -> float:
+        selector = pafs.FileSelector(folder.path, recursive=True, allow_not_found=True)
+        return max(((i.mtime_ns or 0) / 1e9 for i in folder.fs.get_file_info(selector)), default=0.0)
