@@ -6,6 +6,7 @@ Palette, CMYK, 16-bit, float, animated (first frame) and transparent (on white) 
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ MIN_SIDE = 8
 """Pictures with a shorter side, in pixels, say nothing."""
 
 # no EPS, PDF or other format whose decoder starts a program or reads further files
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM", "ICO", "TGA", "AVIF", "JPEG2000")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "ICO", "TGA", "AVIF", "JPEG2000")
 EXTENSIONS = frozenset(
     ".png .jpg .jpeg .jpe .gif .webp .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm .ico .tga .avif .jp2".split()
 )
@@ -37,7 +38,7 @@ def decode_rgb(data: bytes) -> Image.Image:
     if not data:
         raise BadImage("empty image")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadImage("image too large (decompression bomb)")
             image.load()
@@ -59,6 +60,13 @@ def image_problem(data: bytes | None) -> str | None:
     except BadImage as error:
         return str(error)
     return "image too small" if min(image.size) < MIN_SIDE else None
+
+
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    """Those that this build of Pillow knows: it raises KeyError for any other."""
+    Image.init()
+    return tuple(f for f in FORMATS if f in Image.OPEN)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -50,7 +50,7 @@ def list_files(location: str) -> Listing:
     """
     try:
         fs, path = _open(location)
-        has_glob = any(c in path for c in "*?")
+        has_glob = any(c in path for c in "*?") and fs.get_file_info(path).type == pafs.FileType.NotFound
         base = _fixed_part(path) if has_glob else path
         info = fs.get_file_info(base)
         if info.type == pafs.FileType.NotFound:

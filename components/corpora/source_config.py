@@ -17,8 +17,8 @@ class SourceConfig:
     """Where a corpus is, and which columns of its table to read.
 
     Attributes:
-        source: image folder, Parquet / CSV / JSONL file, folder or glob (``*``, ``**``, ``?``), local or any URI that
-            pyarrow opens; or ``builtin:emoji-pictures``, ``builtin:emoji-names``, ``builtin:emoji-names:fr``.
+        source: image folder, Parquet / CSV / JSONL file, folder or glob (``*``, ``**``; ``?`` in local paths), or any
+            URI that pyarrow opens; or ``builtin:emoji-pictures``, ``builtin:emoji-names``, ``builtin:emoji-names:fr``.
         id: name of the id column.
         image, path, text, embedding: name of the one column with the content; may be left out if the table has
             exactly one column of these default names. ``path`` is relative to the folder of the table's file.
