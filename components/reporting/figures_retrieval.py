@@ -57,6 +57,8 @@ def comparison(data: ReportData) -> Figure | None:
     methods = [m for m in methods_by_score(data, data.main) if m != CHANCE]
     series = _series(data)
     rows = [_Row(m, {name: s[m] for name, s in series.items() if m in s}) for m in methods]
+    if not any(row.series for row in rows):
+        return None
     with drawing(8.4, 1.1 + 0.46 * len(rows)) as (canvas, (axes,)):
         _draw_comparison(axes, rows, list(series), metric)
         _mark_chance(axes, data, metric)
@@ -78,7 +80,8 @@ def comparison(data: ReportData) -> Figure | None:
 
 def recall_curves(data: ReportData) -> Figure | None:
     """Recall at k = 1 … for each direction, methods against each other and against chance."""
-    directions = [d for d in DIRECTIONS if any(c.direction == d for c in data.curves)]
+    measured = {c.direction for c in data.curves}
+    directions = [d for d in DIRECTIONS[:2] if d in measured] or sorted(measured)
     if not directions:
         return None
     order = methods_by_score(data, {c.method for c in data.curves})

@@ -31,11 +31,9 @@ def scores(retrieval: Mapping[str, Any]) -> ByMethod:
 
 def splits(metrics: Mapping[str, Any]) -> dict[str, ByMethod]:
     """All splits of ``metrics.json``, the primary one first."""
-    found = {name: entry["retrieval"] for name, entry in metrics.get("splits", {}).items()}
-    primary = [name for name, entry in found.items() if entry == metrics["retrieval"]]
-    if not primary:
-        found, primary = {"random": metrics["retrieval"], **found}, ["random"]
-    return {name: scores(found[name]) for name in [primary[0], *(n for n in found if n != primary[0])]}
+    primary = metrics["primary_split"]
+    others = {name: entry["retrieval"] for name, entry in metrics.get("splits", {}).items() if name != primary}
+    return {name: scores(entry) for name, entry in {primary: metrics["retrieval"], **others}.items()}
 
 
 def controls(metrics: Mapping[str, Any]) -> dict[str, ByMethod]:
@@ -54,13 +52,13 @@ def gauge(entry: Mapping[str, Any] | None) -> Gauge | None:
     )
 
 
-def curves(text: str) -> list[Curve]:
-    """``recall_at_k.csv``: a row per method, direction and k, columns ``method,direction,k,recall,low,high``."""
-    rows: dict[tuple[str, str], list[tuple[float, ...]]] = {}
+def curves(text: str, split: str) -> list[Curve]:
+    """One split of ``recall_at_k.csv``: a row per split, method, direction and k, with recall, low and high."""
+    rows: dict[tuple[str, str], list[dict[str, str]]] = {}
     for row in csv.DictReader(io.StringIO(text)):
-        point = tuple(float(row[name]) for name in ("k", "recall", "low", "high") if row.get(name))
-        rows.setdefault((row["method"], row["direction"]), []).append(point)
-    return [_curve(method, direction, sorted(points)) for (method, direction), points in rows.items()]
+        if row["split"] == split:
+            rows.setdefault((row["method"], row["direction"]), []).append(row)
+    return [_curve(method, direction, found) for (method, direction), found in rows.items()]
 
 
 def spectrum(side: str, entry: Mapping[str, Any]) -> Spectrum:
@@ -74,15 +72,17 @@ def spectrum(side: str, entry: Mapping[str, Any]) -> Spectrum:
     )
 
 
-def correlations(
-    known: list[float], heldout: list[float] | None, null: Mapping[str, Any] | None = None
-) -> Correlations | None:
-    """Correlations of the primary draw; ``null`` = ``{"in_sample": {"low", "high"}, "heldout": {…}}``."""
-    if not known:
+def correlations(entry: Mapping[str, Any] | None) -> Correlations | None:
+    """The primary fit's entry of ``diagnostics.json``: ``canonical_correlations``, ``heldout_correlations`` and
+    ``null`` = ``{"in_sample": {"low", "high"}, "heldout": {"low", "high"}}``."""
+    if not entry or not entry.get("canonical_correlations"):
         return None
-    bands = {name: Band(low=band["low"], high=band["high"]) for name, band in (null or {}).items()}
+    bands = {name: Band(low=band["low"], high=band["high"]) for name, band in entry.get("null", {}).items()}
     return Correlations(
-        known=known, heldout=heldout or (), known_null=bands.get("in_sample"), heldout_null=bands.get("heldout")
+        known=entry["canonical_correlations"],
+        heldout=entry.get("heldout_correlations", ()),
+        known_null=bands.get("in_sample"),
+        heldout_null=bands.get("heldout"),
     )
 
 
@@ -111,15 +111,18 @@ def side(name: str, corpus: Mapping[str, Any], encoder: Mapping[str, Any] | None
 
 
 def _score(entry: Mapping[str, Any]) -> Score:
+    draws = int(entry.get("draws", 1))
+    ends = entry.get("ci95") or {} if draws else {}  # closed forms (chance) have no draws and no interval
     return Score(
         values={name: float(value) for name, value in entry.items() if name not in _NOT_VALUES and value is not None},
-        ci95={name: (float(ends[0]), float(ends[1])) for name, ends in (entry.get("ci95") or {}).items() if ends},
+        ci95={name: (float(pair[0]), float(pair[1])) for name, pair in ends.items() if pair},
         gallery=int(entry.get("gallery", 0)),
-        draws=int(entry.get("draws", 1)),
+        draws=draws,
     )
 
 
-def _curve(method: str, direction: str, points: list[tuple[float, ...]]) -> Curve:
-    columns = [list(column) for column in zip(*points, strict=True)]
-    band = {"low": columns[2], "high": columns[3]} if len(columns) == 4 else {}
-    return Curve(method=method, direction=direction, k=[int(k) for k in columns[0]], recall=columns[1], **band)
+def _curve(method: str, direction: str, rows: list[dict[str, str]]) -> Curve:
+    rows.sort(key=lambda row: int(row["k"]))
+    k, recall, low, high = ([float(row[name]) for row in rows] for name in ("k", "recall", "low", "high"))
+    band = {} if low == high else {"low": low, "high": high}
+    return Curve(method=method, direction=direction, k=[int(n) for n in k], recall=recall, **band)

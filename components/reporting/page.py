@@ -20,6 +20,7 @@ from components.reporting.tables import Table, control_table, quarantine_rows, r
 from components.reporting.thumbnails import data_uri, thumbnail
 
 _HERE = Path(__file__).parent
+_DRAWN = ("gauge", "comparison", "recall-curves", "spectra", "correlations", "mmd", "map", "timings")
 _SECTIONS = {
     "gauge": "Gauge",
     "recall": "What is found",
@@ -88,7 +89,7 @@ def _context(data: ReportData, figures: Mapping[str, Figure], tables: Mapping[st
         "headline": headline(data),
         "findings": findings(data),
         "tiles": _tiles(data),
-        "figures": {name: _shown(figure) for name, figure in figures.items()},
+        "figures": dict.fromkeys(_DRAWN) | {name: _shown(figure) for name, figure in figures.items()},
         "retrieval": [
             (s, split_name(s), _gallery_line(data, s), _columns(tables[f"retrieval-{s}"])) for s in data.retrieval
         ],
@@ -128,7 +129,7 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         "examples": context["queries"],
         "near": context["near_hits"],
         "data": context["data_rows"],
-        "timings": "timings" in context["figures"],
+        "timings": context["figures"]["timings"],
         "reading": True,
         "made": context["made"],
     }
