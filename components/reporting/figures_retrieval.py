@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from components.reporting.data import CHANCE, DIRECTIONS, MEAN, Curve, Gauge, ReportData, Score
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WEAK, _STRONG = 0.3, 0.5
+_CONTROL = "control: "
+_SPLIT_LOOKS = (("o", BLUE, BLUE), ("D", PAPER, BLUE), ("v", PAPER, BLUE), ("p", PAPER, BLUE))  # marker, face, edge
+_CONTROL_LOOKS = (("s", PAPER, GREY), ("x", GREY, GREY), ("^", PAPER, GREY), ("+", GREY, GREY))
 
 
 @dataclass(frozen=True)
@@ -137,14 +141,14 @@ def gauge_bars(gauge: Gauge | None) -> Figure | None:
 def _series(data: ReportData) -> dict[str, dict[str, Score]]:
     """Series name -> method -> mean score: each split, then each control."""
     named = [(split_name(s), by_method) for s, by_method in data.retrieval.items()]
-    named += [(f"control: {control_name(c)}", by_method) for c, by_method in data.controls.items()]
+    named += [(f"{_CONTROL}{control_name(c)}", by_method) for c, by_method in data.controls.items()]
     return {name: {m: d[MEAN] for m, d in by_method.items() if MEAN in d} for name, by_method in named}
 
 
 def _draw_comparison(axes: Axes, rows: Sequence[_Row], names: Sequence[str], metric: str) -> None:
-    looks = [("o", BLUE, BLUE), ("D", "white", BLUE), ("s", "white", GREY), ("x", GREY, GREY), ("^", "white", GREY)]
+    splits, controls = cycle(_SPLIT_LOOKS), cycle(_CONTROL_LOOKS)
     for number, name in enumerate(names):
-        marker, face, edge = looks[min(number if "control" not in name else max(number, 2), len(looks) - 1)]
+        marker, face, edge = next(controls if name.startswith(_CONTROL) else splits)
         shift = (number - (len(names) - 1) / 2) * 0.17
         label: str | None = name
         for place, row in enumerate(rows):

@@ -96,7 +96,9 @@ def _context(data: ReportData, figures: Mapping[str, Figure], tables: Mapping[st
         "controls": _columns(tables["controls"]) if "controls" in tables else None,
         "has_space": bool(figures.keys() & {"spectra", "correlations", "mmd", "map"}),
         "queries": _queries(data),
-        "near_hits": [(direction_name(data, d), _near_line(n), n) for d, n in data.near_hits.items() if n.num_misses],
+        "near_hits": [
+            (direction_name(data, d), _near_line(n), n) for d, n in data.near_hits.items() if n.num_near or n.expected
+        ],
         "data_rows": _data_rows(data),
         "quarantine": quarantine_rows(data),
         "licences": _licences(data),

@@ -6,8 +6,10 @@ import dataclasses
 from html.parser import HTMLParser
 
 import pytest
-from report_samples import NASTY, everything, minimum, rendered
+from report_samples import NASTY, asked, everything, minimum, rendered
 
+from components.reporting.data import Item
+from components.reporting.examples import find_near_hits, pick_queries
 from components.reporting.page import Report, render
 
 
@@ -50,6 +52,14 @@ def test_minimum_has_only_what_it_needs() -> None:
     page = Page(render(minimum()).html)
     assert {a["id"] for tag, a in page.tags if tag == "section"} == {"recall", "reading"}
     assert len([tag for tag, _ in page.tags if tag == "table"]) == 1
+
+
+def test_rows_without_text_or_picture_are_shown_by_id() -> None:
+    bare = dataclasses.replace(asked(), query=lambda name: Item(id=name), answer=lambda name: Item(id=name))
+    near = {"left_to_right": find_near_hits(bare, [frozenset()] * 12)}
+    page = Page(render(dataclasses.replace(minimum(), queries={"mean": pick_queries(bare)}, near_hits=near)).html)
+    assert {a["id"] for tag, a in page.tags if tag == "section"} == {"recall", "examples", "reading"}
+    assert sum(text.strip() == "item-03" for text in page.text) >= 2
 
 
 def test_nothing_is_fetched(page: Page) -> None:
