@@ -50,7 +50,8 @@ def run_recipe(recipe: AlignRecipe, home: Home, options: RunOptions, console: Co
     finally:
         drained = tracker.close(UNSENT_WAIT_S)
     if drained.pending:
-        console.print(f"{drained.message}", style="yellow", markup=False)
+        told = f"{drained.pending} records wait for {drained.uri}: {drained.problem}"
+        console.print(f"{told}; the next run sends them, or `isthmus sync`", style="yellow", markup=False)
     if result.error:
         console.print(result.error, style="red", markup=False, soft_wrap=True)
         return FAILED
@@ -85,12 +86,28 @@ def _execute(recipe: AlignRecipe, home: Home, options: RunOptions, console: Cons
 def _dispatcher(options: RunOptions, home: Home) -> Callable[[], Dispatcher]:
     """A factory: nothing starts unless a step has to run."""
     if options.use_ray:
-        from cluster.workflow.ray_dispatch import ray_dispatcher
-
-        return ray_dispatcher(options.address, home=home.path)
+        return lambda: _start_ray(options, home)
     from cluster.workflow.inprocess import InProcess
 
     return InProcess
+
+
+def _start_ray(options: RunOptions, home: Home) -> Dispatcher:
+    from cluster.runtime import RaySession
+    from cluster.workflow.ray_dispatch import RayDispatcher
+
+    class OnRay(RayDispatcher):
+        """Ends the connection, or the local Ray, with the run."""
+
+        def __init__(self, session: RaySession) -> None:
+            self._session = session.start()
+            super().__init__()
+
+        def close(self) -> None:
+            super().close()
+            self._session.stop()
+
+    return OnRay(RaySession(options.address, home=home.path))
 
 
 def _publish(recipe: AlignRecipe, result: RunResult, home: Home, options: RunOptions) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from cluster.workflow.manifest import MANIFEST
+from cluster.workflow.manifest import MANIFEST, Manifest
 from cluster.workflow.step import Facts, StepContext
 from components.corpora.splits import Splits
 from components.embeddings import Embeddings
@@ -154,15 +154,15 @@ def _discrepancy(ctx: StepContext) -> Any:
 def _timings(inputs: Mapping[str, Folder]) -> Iterable[StepTime]:
     seen: dict[str, float] = {}
     for folder in inputs.values():
-        manifest = folder.read_json(MANIFEST)
-        seen[manifest["step"]] = float(manifest["made"]["seconds"])
+        manifest = _manifest(folder)
+        seen[manifest.step] = float(manifest.made.get("seconds", 0.0))
     return [StepTime(name=name, seconds=seconds) for name, seconds in seen.items()]
 
 
 def _provenance(ctx: StepContext, recipe: Mapping[str, Any]) -> Provenance:
     digests = {}
     for side in SIDES:
-        digests[f"{side} corpus"] = ctx.inputs[f"shard-{side}"].read_json(MANIFEST)["key"]
+        digests[f"{side} corpus"] = _manifest(ctx.inputs[f"shard-{side}"]).digest
     return Provenance(
         recipe=yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True) if recipe else "",
         seed=recipe.get("seed"),
@@ -170,6 +170,10 @@ def _provenance(ctx: StepContext, recipe: Mapping[str, Any]) -> Provenance:
         versions={name: v for name in SHOWN_VERSIONS if (v := _version(name))},
         digests=digests,
     )
+
+
+def _manifest(folder: Folder) -> Manifest:
+    return Manifest.from_bytes(folder.read_bytes(MANIFEST))
 
 
 def _version(package: str) -> str:
