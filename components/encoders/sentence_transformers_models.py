@@ -32,6 +32,11 @@ def load(name: str, options: LoadOptions) -> SentenceTransformersEncoder:
     return SentenceTransformersEncoder(f"sentence-transformers:{name}", model, options)
 
 
+def prepare(name: str, options: LoadOptions) -> None:
+    """Download the weights, or learn here that they cannot be had."""
+    load(name, LoadOptions())
+
+
 class SentenceTransformersEncoder:
     """See the module. Rows are as the model gives them, not scaled."""
 

@@ -44,6 +44,11 @@ def load(name: str, options: LoadOptions) -> TorchvisionEncoder:
     return TorchvisionEncoder(f"torchvision:{name}", model, weights.transforms(), options)
 
 
+def prepare(name: str, options: LoadOptions) -> None:
+    """Download the weights, or learn here that they cannot be had."""
+    load(name, LoadOptions())
+
+
 class TorchvisionEncoder:
     """A classification model without its head; ``preprocess`` takes an RGB picture to a tensor [3, H, W]."""
 
