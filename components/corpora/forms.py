@@ -32,7 +32,7 @@ def form_of(listing: Listing, location: str) -> str:
     if len(forms) == 1:
         return str(next(iter(forms)))
     if forms:
-        found = " and ".join(f"{n} {form} files" for form, n in forms.most_common())
+        found = " and ".join(f"{n} {form} files" for form, n in sorted(forms.items()))
         raise UserError(f"{found} are mixed here", where=shown(location), do="name a file or a glob such as **/*.png")
     endings = sorted({PurePosixPath(f.name).suffix or f.name for f in listing.files})[:5]
     raise UserError(

@@ -41,6 +41,12 @@ def read_parquet(table: Table, groups: range | None = None) -> Iterator[RawRows]
                 yield _raw(batch, table, number)
                 number += len(batch)
         except (pa.ArrowException, OSError) as error:
+            if "Expected all lists to be of size" in str(error):
+                raise UserError(
+                    "an embedding is missing (null) in a column of fixed-size lists, which pyarrow cannot read back",
+                    where=table.full,
+                    do="leave those rows out, or write the column as lists of any size",
+                ) from None
             raise unreadable("Parquet", table.full, error) from None
 
 

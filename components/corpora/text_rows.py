@@ -91,9 +91,11 @@ def _vectors(values: Sequence[Any]) -> pa.Array:
 def _numbers(value: Any) -> np.ndarray | None:
     try:
         parsed = json.loads(value) if isinstance(value, str) else value
-        return np.array(parsed, dtype=np.float32) if isinstance(parsed, list) else None
-    except (ValueError, TypeError):
+        with np.errstate(over="ignore"):  # too large for float32 becomes infinite, and is refused as such
+            numbers = np.array(parsed, dtype=np.float32)
+    except (ValueError, TypeError, RecursionError):
         return None
+    return numbers if numbers.ndim == 1 else None
 
 
 def _binary(values: Sequence[Any]) -> pa.Array:
