@@ -98,8 +98,11 @@ class Contrastive:
         check_fit(left, right, pairs, needed=10, why="contrastive heads with early stopping")
         return self.fit_many([pairs])[0]
 
-    def fit_many(self, tasks: Sequence[Pairs]) -> list[Alignment]:
+    def fit_many(self, tasks: Sequence[Pairs], offsets: Sequence[int] | None = None) -> list[Alignment]:
         """One alignment per task; tasks of equal shape train as one batch and give what they would give alone.
+
+        ``offsets`` are added to the seed task by task: draws that share their initial weights would share their luck,
+        and an interval over them would be too narrow.
 
         Raises UserError as :meth:`fit`.
         """
@@ -107,32 +110,34 @@ class Contrastive:
             none = np.zeros((0, 0))
             check_fit(none, none, pairs, needed=10, why="contrastive heads with early stopping")
         tasks = [at_most(pairs, self.max_pairs, self.seed) for pairs in tasks]
+        seeds = [self.seed + n for n in offsets or [0] * len(tasks)]
         shapes = [(p.left.shape, p.right.shape) for p in tasks]
         fitted: dict[int, Alignment] = {}
         for shape in dict.fromkeys(shapes):
             members = [n for n, s in enumerate(shapes) if s == shape]
-            fitted.update(zip(members, self._fit_batch([tasks[n] for n in members]), strict=True))
+            fitted.update(zip(members, self._fit_batch([(tasks[n], seeds[n]) for n in members]), strict=True))
         return [fitted[n] for n in range(len(tasks))]
 
-    def _fit_batch(self, tasks: list[Pairs]) -> list[Alignment]:
-        import torch
-
-        sides = [torch.from_numpy(np.stack([getattr(p, s) for p in tasks]).astype(np.float32)) for s in _SIDES]
-        order = torch.randperm(sides[0].shape[1], generator=torch.Generator().manual_seed(self.seed))
-        kept = len(order) - max(2, round(self.holdout * len(order)))
-        train, test = [x[:, order[:kept]] for x in sides], [x[:, order[kept:]] for x in sides]
-        steps, losses = self._choose_steps(train, test)
-        weights = self._train(sides, int(steps.max()), snapshots=steps)
+    def _fit_batch(self, tasks: list[tuple[Pairs, int]]) -> list[Alignment]:
+        # Shuffled, so that the last ones are a random sample to hold back.
+        shuffled = [p.take(np.random.default_rng(seed).permutation(len(p))) for p, seed in tasks]
+        seeds = [seed for _, seed in tasks]
+        sides = [_stack([getattr(p, side) for p in shuffled]) for side in _SIDES]
+        kept = sides[0].shape[1] - max(2, round(self.holdout * sides[0].shape[1]))
+        steps, losses = self._choose_steps([x[:, :kept] for x in sides], [x[:, kept:] for x in sides], seeds)
+        weights = self._train(sides, seeds, snapshots=steps)
         facts = [{"steps": int(n), "held_back_loss": float(v)} for n, v in zip(steps, losses, strict=True)]
         return [_alignment(weights, e, facts[e]) for e in range(len(tasks))]
 
-    def _choose_steps(self, train: list[torch.Tensor], test: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _choose_steps(
+        self, train: list[torch.Tensor], test: list[torch.Tensor], seeds: list[int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Number of steps [E] with the least held-back loss [E] per fit."""
         import torch
 
         best = torch.full((len(train[0]),), torch.inf)
         steps = torch.ones(len(best), dtype=torch.long)
-        run = _Run(self, train)
+        run = _Run(self, train, seeds)
         for step in range(1, self.max_steps + 1):
             run.step()
             with torch.no_grad():
@@ -143,13 +148,13 @@ class Contrastive:
                 break
         return steps, best
 
-    def _train(self, sides: list[torch.Tensor], num_steps: int, snapshots: torch.Tensor) -> Params:
+    def _train(self, sides: list[torch.Tensor], seeds: list[int], snapshots: torch.Tensor) -> Params:
         """Weights of each fit as they were after ``snapshots`` [E] steps."""
         import torch
 
-        run = _Run(self, sides)
+        run = _Run(self, sides, seeds)
         kept = {k: v.detach().clone() for k, v in run.params.items()}
-        for step in range(1, num_steps + 1):
+        for step in range(1, int(snapshots.max()) + 1):
             run.step()
             for name, value in run.params.items():
                 now = (snapshots == step).view(-1, 1, 1)
@@ -163,17 +168,17 @@ _SIDES = ("left", "right")
 class _Run:
     """Batched heads, their optimiser and loss. The fits never mix: the summed loss has no cross terms."""
 
-    def __init__(self, config: Contrastive, sides: list[torch.Tensor]) -> None:
+    def __init__(self, config: Contrastive, sides: list[torch.Tensor], seeds: list[int]) -> None:
         import torch
 
         self.config, self.sides = config, sides
-        rng = torch.Generator().manual_seed(config.seed + 1)
+        rngs = [np.random.default_rng([seed, 1]) for seed in seeds]
         self.params: Params = {}
         for name, x in zip(_SIDES, sides, strict=True):
             widths = [x.shape[2], *([config.hidden] if config.hidden else []), config.dim]
             for n, (rows, columns) in enumerate(pairwise(widths), 1):
-                weight = torch.randn(rows, columns, generator=rng) / rows**0.5
-                self.params[f"{name}.w{n}"] = weight.repeat(len(x), 1, 1).requires_grad_()
+                weights = _stack([rng.normal(0, rows**-0.5, (rows, columns)) for rng in rngs])
+                self.params[f"{name}.w{n}"] = weights.requires_grad_()
             if config.hidden:
                 self.params[f"{name}.b1"] = torch.zeros(len(x), 1, config.hidden, requires_grad=True)
         self.optimizer = torch.optim.AdamW(self.params.values(), lr=config.lr, weight_decay=config.weight_decay)
@@ -199,6 +204,12 @@ class _Run:
         if self.config.hidden:
             out = F.gelu(out + self.params[f"{side}.b1"]) @ self.params[f"{side}.w2"]
         return F.normalize(out, dim=2)
+
+
+def _stack(arrays: list[np.ndarray]) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.stack(arrays).astype(np.float32))
 
 
 def _alignment(weights: Params, fit: int, facts: dict[str, Any]) -> Alignment:

@@ -146,5 +146,5 @@ def _grid(value: float | None, grid: tuple[float, ...]) -> tuple[float, ...]:
 
 def _column_scale(rows: np.ndarray, pair_rows: np.ndarray) -> np.ndarray:
     """1 / standard deviation per column over all rows [D]; 0 for a constant column."""
-    spread = np.concatenate([rows, pair_rows]).std(axis=0, dtype=np.float64)
+    spread = (np.concatenate([rows, pair_rows]) if len(rows) else pair_rows).std(axis=0, dtype=np.float64)
     return np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-7 * spread.max())

@@ -69,13 +69,14 @@ def cross_validate(
     Args:
         candidates: in order of preference: of equal scores the first wins.
         fit: fits one fold's training pairs.
-        left, right: unpaired rows [N1, D1], [N2, D2], at most 600 of which serve as distractors. They must not hold the
-            partners of the pairs, or a true match would compete with itself.
+        left, right: unpaired rows [N1, D1], [N2, D2] or none, at most 600 of which serve as distractors. They must not
+            hold the partners of the pairs, or a true match would compete with itself.
         pairs: the known pairs.
         seed: of folds and distractors.
     """
     rng = np.random.default_rng(seed)
-    left_extra, right_extra = _sample(left, rng), _sample(right, rng)
+    left_extra = _sample(left, rng) if len(left) else pairs.left[:0]
+    right_extra = _sample(right, rng) if len(right) else pairs.right[:0]
     columns: list[list[np.ndarray]] = [[] for _ in candidates]
     for fold in make_folds(len(pairs), seed):
         build, test = fit(pairs.take(fold.train)), pairs.take(fold.test)

@@ -125,7 +125,7 @@ def ranks_table(results: Sequence[TrialResult]) -> pa.Table:
 def _fit_all(aligner: Aligner, trials: Sequence[Trial], world: World) -> list[Alignment]:
     fit_many = getattr(aligner, "fit_many", None)
     if fit_many is not None:
-        batch: list[Alignment] = fit_many([world.pairs(t.pairs) for t in trials])
+        batch: list[Alignment] = fit_many([world.pairs(t.pairs) for t in trials], [t.draw for t in trials])
         return batch
     return [aligner.fit(*world.unpaired(t.pairs), world.pairs(t.pairs)) for t in trials]
 
