@@ -143,7 +143,8 @@ class Store:
         progress.runs[uid] = run.info.run_id
         if not tried_before:
             progress.unsure.remove(uid)
-        progress.unfinished.append(uid)
+        if uid not in progress.unfinished:
+            progress.unfinished.append(uid)
 
     def _create(self, progress: Progress, record: Record) -> Any:
         tags = {**record["tags"], UID_TAG: record["uid"]}

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 MASK = "***"
@@ -41,7 +43,9 @@ def is_secret_key(key: str) -> bool:
 
 def redact_text(text: str) -> str:
     """The text with everything that looks like a credential replaced by ``***``."""
-    for secret in _secret_environment():
+    if len(text) < 8:  # numbers, names of methods: most of a configuration
+        return text
+    for secret in _secret_environment(int(time.monotonic())):
         text = text.replace(secret, MASK)
     for pattern, replacement in _IN_TEXT:
         text = pattern.sub(replacement, text)
@@ -61,7 +65,8 @@ def redact_value(value: Any, key: str = "") -> Any:
     return value
 
 
-def _secret_environment() -> list[str]:
-    """Values of this process' secret variables, longest first; short ones would mask ordinary words."""
+@lru_cache(maxsize=1)
+def _secret_environment(second: int) -> list[str]:
+    """Values of secret variables, longest first, read once a second; short ones would mask ordinary words."""
     values = {v for k, v in os.environ.items() if is_secret_key(k) and len(v) >= 8 and not v.startswith("/")}
     return sorted(values, key=len, reverse=True)
