@@ -10,6 +10,9 @@ from components.errors import UserError
 from components.files import Folder
 
 
+DEFAULT = "isthmus-data"
+
+
 @dataclass(frozen=True)
 class Home:
     """Default ``./isthmus-data``, or ``ISTHMUS_HOME``, or ``--home``. The store may be any pyarrow filesystem URI."""
@@ -20,7 +23,7 @@ class Home:
     @classmethod
     def open(cls, path: Path | None = None, store: str | None = None) -> Home:
         """Create the folder if need be. Raises UserError if it cannot be written."""
-        root = (path or Path(os.environ.get("ISTHMUS_HOME", "isthmus-data"))).expanduser().resolve()
+        root = (path or Path(os.environ.get("ISTHMUS_HOME", DEFAULT))).expanduser().resolve()
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -28,6 +31,11 @@ class Home:
                 f"cannot make the home folder ({error.strerror})", where=str(root), do="choose another with --home"
             ) from None
         return cls(root, store or os.environ.get("ISTHMUS_STORE", str(root / "store")))
+
+    @property
+    def is_default(self) -> bool:
+        """Whether a command in the same shell finds it without ``--home``."""
+        return self.path == Path(os.environ.get("ISTHMUS_HOME", DEFAULT)).expanduser().resolve()
 
     @property
     def store(self) -> Folder:

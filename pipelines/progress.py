@@ -34,20 +34,23 @@ class _Row:
     unit: str = "rows"
     detail: str = ""
     last_line: float = 0.0
+    first: tuple[float, int] | None = None  # when rows began to arrive: start-up must not spoil the estimate
 
     def rate(self, now: float) -> float:
-        return self.done / max(now - self.started, 1e-3)
+        """Units a second since the first ones came."""
+        since, done = self.first or (self.started, 0)
+        return (self.done - done) / max(now - since, 1e-3)
 
     def text(self, now: float) -> str:
         """Progress of a running row: count, rate and remaining time."""
         if not self.done:
             return self.detail
         parts = [f"{self.done:,}{f'/{self.total:,}' if self.total else ''} {self.unit}"]
-        parts.append(
-            f"{self.rate(now):,.0f} {self.unit}/s" if self.rate(now) >= 1 else f"{self.rate(now):.2f} {self.unit}/s"
-        )
-        if self.total and self.state == "run":
-            parts.append(f"eta {(self.total - self.done) / max(self.rate(now), 1e-9):,.0f} s")
+        rate = self.rate(now)
+        if rate > 0:
+            parts.append(f"{rate:,.0f} {self.unit}/s" if rate >= 1 else f"{rate:.2f} {self.unit}/s")
+            if self.total:
+                parts.append(f"eta {(self.total - self.done) / rate:,.0f} s")
         return "  ".join(parts + ([self.detail] if self.detail else []))
 
 
@@ -102,12 +105,13 @@ class Progress:
 
     def _on_step_started(self, event: Mapping[str, Any]) -> None:
         row = self._row(event)
-        row.state, row.started, row.detail, row.done = "run", time.time(), "", 0
+        row.state, row.started, row.detail, row.done, row.first = "run", time.time(), "", 0, None
         self._line(event["step"], "started")
 
     def _on_progress(self, event: Mapping[str, Any]) -> None:
         row = self._row(event)
         row.done, row.total, row.unit = int(event["done"]), event.get("total"), str(event.get("unit", "rows"))
+        row.first = row.first or (time.time(), row.done)
         self._line(event["step"], row.text(time.time()), always=False)
 
     def _on_metric(self, event: Mapping[str, Any]) -> None:

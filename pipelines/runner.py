@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.tracking.tracker import Tracker
-from cluster.tracking.ui import ui_hint
 from cluster.workflow.executor import execute
 from cluster.workflow.job import Dispatcher
 from cluster.workflow.results import RunResult, State
@@ -155,7 +154,7 @@ def _print_results(recipe: AlignRecipe, result: RunResult, home: Home, console: 
     console.print(f"\n{result.steps['report'].facts.get('headline', '')}", style="bold", markup=False)
     console.print(recall_table(metrics, recipe.aligner))
     ran, hit = result.names(State.RAN), result.names(State.HIT)
-    console.print(f"{len(ran)} steps ran, {len(hit)} were cached, {result.seconds:.1f} s")
+    console.print(f"* exported; {len(ran)} steps ran, {len(hit)} were cached, {result.seconds:.1f} s")
     console.print(f"report:  {home.results(recipe.name) / 'report.html'}", soft_wrap=True, markup=False)
     console.print('search:  isthmus search "crying cat"' if recipe.name == "emoji" else "search:  isthmus search QUERY")
     console.print(f"MLflow:  {ui_hint(home.path)}", soft_wrap=True, markup=False)
@@ -163,27 +162,30 @@ def _print_results(recipe: AlignRecipe, result: RunResult, home: Home, console: 
 
 def recall_table(metrics: Mapping[str, Any], exported: str) -> Table:
     """Methods by R@10 (mean of both directions), the exported one marked, chance and controls below."""
-    pairs = metrics["pairs"]
+    pairs, scores = metrics["pairs"], metrics["retrieval"]
     title = (
-        f"{pairs['pairs']} known pairs, {pairs['heldout']} held out, {pairs['draws']} draws; percent, 95 % intervals"
+        f"{pairs['pairs']} known pairs, {pairs['heldout']} held out, {pairs['draws']} draws; "
+        "percent of both directions ± 95 % interval"
     )
-    table = Table("method", "R@1", "R@5", "R@10", "median rank", "FOSCTTM", title=title, title_justify="left", box=None)
-    methods = sorted(metrics["retrieval"], key=lambda m: -metrics["retrieval"][m]["mean"]["R@10"])
-    for method in methods:
-        name = f"[bold]{method}[/bold] (exported)" if method == exported else method
-        table.add_row(name, *_cells(metrics["retrieval"][method]["mean"]))
+    table = Table(title=title, title_justify="left", box=None)
+    table.add_column("method", no_wrap=True)
+    for name in ("R@1", "R@5", "R@10", "median rank", "FOSCTTM"):
+        table.add_column(name, no_wrap=True, justify="right")
+    order = sorted(scores, key=lambda m: (m == "chance", [-scores[m]["mean"][r] for r in ("R@10", "R@5", "R@1")]))
+    for method in order:
+        table.add_row(f"[bold]{method} *[/bold]" if method == exported else method, *_cells(scores[method]["mean"]))
     for control, entries in metrics.get("controls", {}).items():
         for method, entry in entries.items():
-            table.add_row(f"[dim]{control}: {method}[/dim]", *_cells(entry["mean"]))
+            table.add_row(f"[dim]{method}, {control.replace('-', ' ')}[/dim]", *_cells(entry["mean"]))
     return table
 
 
 def _cells(score: Mapping[str, Any]) -> list[str]:
     ends = score.get("ci95") or {}
-    return [_cell(score[name], ends.get(name), name) for name in ("R@1", "R@5", "R@10", "median_rank", "foscttm")]
+    recalls = [_recall(score[name], ends.get(name)) for name in ("R@1", "R@5", "R@10")]
+    return [*recalls, f"{score['median_rank']:.0f}", f"{score['foscttm']:.3f}"]
 
 
-def _cell(value: float, ends: Any, name: str) -> str:
-    digits = 3 if name == "foscttm" else 1
-    half = f" ± {(ends[1] - ends[0]) / 2:.{digits}f}" if ends and ends[0] is not None else ""
-    return f"{value:.{digits}f}{half}"
+def _recall(value: float, ends: Any) -> str:
+    half = (ends[1] - ends[0]) / 2 if ends and ends[0] is not None else 0.0
+    return f"{value:.1f} ± {half:.1f}" if half else f"{value:.1f}"
