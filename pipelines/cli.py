@@ -225,6 +225,20 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("isthmus: stopped; the same command goes on where it stopped")
         sys.exit(130)
+    except Exception as error:
+        err.print(f"isthmus: unexpected {type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
+        err.print(f"the traceback is in {_keep_traceback()}; the same command goes on where it stopped", markup=False)
+        sys.exit(3)
+
+
+def _keep_traceback() -> str:
+    """Write the current traceback to a file: a defect of ours is no reading for the user's terminal."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="isthmus-", suffix=".log", delete=False) as file:
+        file.write(traceback.format_exc())
+    return file.name
 
 
 if __name__ == "__main__":

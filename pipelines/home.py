@@ -9,7 +9,6 @@ from pathlib import Path
 from components.errors import UserError
 from components.files import Folder
 
-
 DEFAULT = "isthmus-data"
 
 

@@ -156,8 +156,10 @@ def _print_results(recipe: AlignRecipe, result: RunResult, home: Home, console: 
     ran, hit = result.names(State.RAN), result.names(State.HIT)
     console.print(f"* exported; {len(ran)} steps ran, {len(hit)} were cached, {result.seconds:.1f} s")
     console.print(f"report:  {home.results(recipe.name) / 'report.html'}", soft_wrap=True, markup=False)
-    console.print('search:  isthmus search "crying cat"' if recipe.name == "emoji" else "search:  isthmus search QUERY")
-    console.print(f"MLflow:  {ui_hint(home.path)}", soft_wrap=True, markup=False)
+    where = "" if home.is_default else f" --home {home.path}"
+    query = '"crying cat"' if recipe.name == "emoji" else "QUERY"
+    console.print(f"search:  isthmus search {query}{where}", soft_wrap=True, markup=False)
+    console.print(f"MLflow:  isthmus ui{where}", soft_wrap=True, markup=False)
 
 
 def recall_table(metrics: Mapping[str, Any], exported: str) -> Table:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from cluster.runtime import RaySession
 from components.encoders import registry
 from components.encoders.device import usable_cores
 from components.encoders.protocol import LoadOptions
@@ -22,7 +23,7 @@ _BATCH = 64
 _SHARD_ROWS = 512
 
 
-def measure(num_images: int = 4096, repeats: int = 3, *, quick: bool = False) -> dict[str, Any]:
+def measure(num_images: int = 2048, repeats: int = 3, *, quick: bool = False) -> dict[str, Any]:
     """Pictures a second of both, medians of interleaved repetitions.
 
     The bare loop has the pictures in memory and the encoder loaded; it takes the number of threads that is fastest.
@@ -36,7 +37,7 @@ def measure(num_images: int = 4096, repeats: int = 3, *, quick: bool = False) ->
         pictures = _pictures(num_images)
         shards = _write(pictures, Folder.at(root / "shards"))
         threads = max(range(1, cores + 1), key=lambda t: _bare(pictures[:256], t, root))
-        with _ray(root, cores):
+        with RaySession(home=root, num_cpus=cores):
             runs = [(_bare(pictures, threads, root), *_on_ray(shards, root, cores)) for _ in range(repeats)]
     bare, steady, whole = (statistics.median(column) for column in zip(*runs, strict=True))
     return {
@@ -56,7 +57,7 @@ def measure(num_images: int = 4096, repeats: int = 3, *, quick: bool = False) ->
 def _pictures(num: int) -> list[bytes]:
     from components.corpora.emoji import emoji_corpus
 
-    return list(islice(cycle([emoji.picture() for emoji in emoji_corpus()]), num))
+    return list(islice(cycle([emoji.picture.read_bytes() for emoji in emoji_corpus()]), num))
 
 
 def _write(pictures: list[bytes], folder: Folder) -> Folder:
@@ -95,12 +96,6 @@ def _on_ray(shards: Folder, root: Path, cores: int) -> tuple[float, float]:
     began, first = ticks[min(cores, len(ticks) - 1) - 1]
     ended, last = ticks[-1]
     return (last - first) / (ended - began), encoded.rows_per_s
-
-
-def _ray(root: Path, cores: int):  # type: ignore[no-untyped-def]
-    from cluster.runtime import RaySession
-
-    return RaySession(home=root, num_cpus=cores)
 
 
 def main() -> None:
