@@ -1,0 +1,71 @@
+"""Embeddings, splits and step contexts for the steps that align and evaluate: no encoders, no Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cluster.workflow.step import Facts, StepContext
+from components.corpora.split_config import SplitConfig
+from components.corpora.splits import SideIds, Splits, make_splits
+from components.embeddings import Embeddings
+from components.files import Folder
+
+BASE: dict[str, Any] = {"preprocess": {"pca_dim": 16}, "seed": 0}
+
+
+@dataclass
+class AlignWorld:
+    """A store with ``left``, ``right`` and ``splits`` in it; :meth:`run` adds a step's output."""
+
+    root: Folder
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def splits(self) -> Splits:
+        return Splits.read(self.root.sub("splits"))
+
+    def inputs(self, *names: str, **renamed: str) -> dict[str, Folder]:
+        return {n: self.root.sub(n) for n in names} | {n: self.root.sub(folder) for n, folder in renamed.items()}
+
+    def run(self, module: str, name: str, inputs: Mapping[str, Folder], config: Mapping[str, Any]) -> Facts:
+        context = StepContext(
+            name=name,
+            key="k",
+            out=self.root.sub(name).make(),
+            work=self.root.sub(f"work-{name}"),
+            inputs=inputs,
+            config=config,
+            locations={},
+            options={},
+            emit=lambda event: self.notes.append(event.get("text", "")),
+        )
+        return import_module(f"pipelines.steps.{module}").run(context)
+
+    def fit(self, method: str, name: str = "", **config: Any) -> Facts:
+        name = name or f"fit-{method}"
+        return self.run("fit", name, self.inputs("left", "right", "splits"), {**BASE, "method": method, **config})
+
+
+def make_world(
+    path: Path, *, n: int = 500, noise: float = 2.0, shuffle: bool = False, related: bool = True, draws: int = 5
+) -> AlignWorld:
+    """``n`` items seen by two linear encoders; the same rows in another order if ``shuffle``; strangers if not
+    ``related``."""
+    rng = np.random.default_rng(0)
+    ids = [f"i{k:03d}" for k in range(n)]
+    hidden = [rng.normal(size=(n, 12))] * 2 if related else list(rng.normal(size=(2, n, 12)))
+    order = np.random.default_rng(5).permutation(n) if shuffle else np.arange(n)
+    root = Folder.at(path).make()
+    for side, z, dim in (("left", hidden[0], 24), ("right", hidden[1], 20)):
+        rows = (z @ rng.normal(size=(12, dim)) + noise * rng.normal(size=(n, dim)) + 2).astype(np.float32)
+        Embeddings([ids[k] for k in order], rows[order]).write(root.sub(side))
+    side_ids = SideIds(ids=ids, groups={i: f"g{k % 70}" for k, i in enumerate(ids)})
+    config = SplitConfig(pairs_budget=40, heldout_max=100, unpaired="all", draws=draws)
+    make_splits(side_ids, side_ids, [(i, i) for i in ids], None, config).write(root.sub("splits"))
+    return AlignWorld(root)
