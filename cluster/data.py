@@ -6,6 +6,7 @@ work folder and, in this process, one line per row (id hash, place, digests), ne
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ def shard_corpus(
     if engine not in ENGINES:
         raise UserError(f"{engine!r} is no engine", where="engine", do=f"it must be one of {', '.join(ENGINES)}")
     pieces = pieces_of(source)
+    work = work.sub(_name_of(pieces))
     read = partial(_read, source, pieces, work)
     done = 0
     for rows in _map(read, len(pieces), engine):
@@ -83,6 +85,11 @@ def shard_corpus(
     for _ in _map(partial(_write, merged.dim, source.modality, work, out), len(parts), engine):
         pass
     return _finish(merged, source, out, len(parts))
+
+
+def _name_of(pieces: Sequence[Piece]) -> str:
+    """What was read before a crash counts only if the source would still be cut in the same way."""
+    return f"read-{hashlib.sha256(repr(pieces).encode()).hexdigest()[:12]}"
 
 
 def _read(source: Source, pieces: Sequence[Piece], work: Folder, number: int) -> int:

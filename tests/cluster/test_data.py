@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -106,7 +107,7 @@ def test_same_bytes_for_any_size_of_units(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(spool, "GROUP_BYTES", 1)
     monkeypatch.setitem(table.BATCH, "text", 41)
     shard(path, tmp_path / "b")
-    assert len(list((tmp_path / "b/work/spool").iterdir())) == 8
+    assert len(list((tmp_path / "b/work").glob("*/spool/*"))) == 8
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
 
 
@@ -255,9 +256,9 @@ def test_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(data, "spool_piece", dies_at_third)
     with pytest.raises(KeyboardInterrupt):
         shard(path, tmp_path / "a")
-    before = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "a/work/spool").iterdir()}
+    before = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "a/work").glob("*/spool/*")}
     shard(path, tmp_path / "a")
-    after = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "a/work/spool").iterdir()}
+    after = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "a/work").glob("*/spool/*")}
     assert len(before) == 2
     assert before.items() <= after.items()
     shard(path, tmp_path / "b")
@@ -273,6 +274,32 @@ def test_number_of_shards_follows_from_rows_and_bytes(tmp_path: Path, monkeypatc
     assert shard(path, tmp_path / "c").shards == 5  # 2,290 bytes of text
 
 
+def test_other_filesystems(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "t.jsonl", texts())
+    shard(path, tmp_path / "a")
+    elsewhere = Folder(pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem()), "b")
+    source = open_source(SourceConfig(source=path.as_uri()))
+    shard_corpus(source, elsewhere, elsewhere.sub("work"), engine="local")
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+
+
 def test_unknown_engine(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="one of ray, local"):
         shard(write_jsonl(tmp_path / "t.jsonl", texts(2)), tmp_path / "out", engine="dask")
+
+
+@pytest.mark.ray
+def test_both_sides_at_once_from_tasks_that_hold_no_cpu(tmp_path: Path, ray_cluster: None) -> None:
+    import ray
+
+    for side in ("left", "right"):
+        write_jsonl(tmp_path / f"{side}.jsonl", texts())
+
+    def step(side: str) -> int:
+        source = open_source(SourceConfig(source=str(tmp_path / f"{side}.jsonl")))
+        folders = Folder.at(tmp_path / side), Folder.at(tmp_path / f"{side}.work")
+        return shard_corpus(source, *folders, engine="ray", shards=4).rows
+
+    task = ray.remote(num_cpus=0)(step)
+    assert ray.get([task.remote(side) for side in ("left", "right")], timeout=120) == [300, 300]
+    assert digests(tmp_path / "left") == digests(tmp_path / "right")
