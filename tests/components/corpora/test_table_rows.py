@@ -64,6 +64,17 @@ def test_embeddings_from_text_forms(tmp_path: Path) -> None:
         assert rows_of(tmp_path / name) == [(b"1", [1.0, 2.5], None), (b"2", None, None), (b"3", None, None)]
 
 
+def test_cut_archive_and_missing_file(tmp_path: Path) -> None:
+    lines = "".join(f'{{"id": {n}, "text": "{n * 7919 % 10007}"}}\n' for n in range(60_000)).encode()
+    (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress(lines)[:-20_000])
+    with pytest.raises(UserError, match=r"t\.jsonl\.gz: cannot be read as text"):
+        rows_of(tmp_path / "t.jsonl.gz")
+    source = open_source(SourceConfig(source=str(tmp_path / "t.jsonl.gz")))
+    (tmp_path / "t.jsonl.gz").unlink()
+    with pytest.raises(UserError, match=r"t\.jsonl\.gz: no such file"):
+        list(read_piece(source, pieces_of(source)[0]))
+
+
 @pytest.mark.parametrize(
     "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.dictionary(pa.int32(), pa.string())]
 )
