@@ -13,7 +13,7 @@ from components.embeddings import Embeddings
 from components.errors import UserError
 from components.transforms import Linear, Spec, Tensors, Transform, unit_rows
 
-MAX_FIT_ROWS = 50_000
+MAX_FIT_ROWS = 20_000
 
 
 class Standardizer(Transform):
@@ -67,7 +67,7 @@ class StandardizedSide:
 def standardize(
     rows: Embeddings, fit_ids: Sequence[str], wanted_ids: Sequence[str], *, pca_dim: int | None, seed: int
 ) -> StandardizedSide:
-    """Fit a :class:`Standardizer` on ``fit_ids`` (a seeded sample of at most 50,000) and map ``wanted_ids``.
+    """Fit a :class:`Standardizer` on ``fit_ids`` (a seeded sample of at most 20,000) and map ``wanted_ids``.
 
     Raises:
         UserError: an id without a row, non-finite or all-equal rows.

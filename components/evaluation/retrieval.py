@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from components.transforms import unit_rows
+
 RECALLS = (1, 5, 10)
 # Scores nearer than this are equal: the rounding of a float32 product must not decide who comes first.
 TIE = 1e-6
@@ -122,6 +124,20 @@ def ranks_of(
             _rows(back, [j for _, j in ids], (split, draw, control, "right_to_left")),
         ]
     )
+
+
+def ranks_of_fits(
+    left: np.ndarray, right: np.ndarray, fits: Sequence[tuple[str, int]], ids: Sequence[tuple[str, str]]
+) -> pa.Table:
+    """Ranks by cosine of many fits at once, e.g. of coordinates that an MMD net has moved.
+
+    Args:
+        left, right: [E, T, r] coordinates of the held-out pairs, of any length.
+        fits: (split, draw) of each fit.
+        ids: the held-out pairs.
+    """
+    sides = zip(left, right, fits, strict=True)
+    return pa.concat_tables([ranks_of(unit_rows(a), unit_rows(b), ids, split, draw) for a, b, (split, draw) in sides])
 
 
 def _rows(ranks: Ranks, queries: list[str], same: tuple[str, int, str, str]) -> pa.Table:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.evaluation import retrieval
-from components.evaluation.retrieval import RANKS_SCHEMA, chance, measure, rank_partners, ranks_of
+from components.evaluation.retrieval import RANKS_SCHEMA, chance, measure, rank_partners, ranks_of, ranks_of_fits
 from components.transforms import unit_rows
 
 
@@ -95,6 +95,17 @@ def test_table_holds_both_directions_by_id() -> None:
     assert back["query"].to_pylist() == [j for _, j in ids]
     np.testing.assert_array_equal(back["rank"].to_numpy(), rank_partners(y, x).rank)
     assert set(table["draw"].to_pylist()) == {3} and set(table["gallery"].to_pylist()) == {6}
+
+
+def test_many_fits_are_ranked_by_cosine() -> None:
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(2, 3, 6, 4))  # three fits of six pairs
+    ids = [(f"L{n}", f"R{n}") for n in range(6)]
+    fits = [("random", 0), ("random", 1), ("group", 0)]
+    table = ranks_of_fits(left * 7, right, fits, ids)
+    for n, (split, draw) in enumerate(fits):
+        one = ranks_of(unit_rows(left[n]), unit_rows(right[n]), ids, split, draw)
+        assert table.slice(12 * n, 12).equals(one)
 
 
 def pyarrow_equal(table, column: str, value: str):  # type: ignore[no-untyped-def]
