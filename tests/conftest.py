@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     from cluster.runtime import quiet_environment
 
     token = tmp_path_factory.mktemp("ray-auth") / "token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32))
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
     quiet_environment()
     ray.init(

@@ -1,0 +1,70 @@
+"""The align DAG as a description: which steps there are, and what changes which key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from worlds import write_world
+
+from cluster.workflow.graph import Graph
+from components.errors import UserError
+from pipelines.align import build
+from pipelines.recipe import AlignRecipe, load_recipe
+
+
+def graph_of(recipe: AlignRecipe, tmp_path: Path) -> Graph:
+    return build(recipe, cache_dir=tmp_path / "cache", engine="local")
+
+
+def changed(tmp_path: Path, *overrides: str) -> set[str]:
+    """Names of the steps whose key changes under these overrides."""
+    before = graph_of(load_recipe("emoji"), tmp_path).keys
+    after = graph_of(load_recipe("emoji", list(overrides)), tmp_path).keys
+    return {name for name in before if before[name] != after.get(name)}
+
+
+def test_every_node_of_the_issue_is_a_step(tmp_path: Path) -> None:
+    names = set(graph_of(load_recipe("emoji"), tmp_path).steps)
+    for node in ("shard", "encode", "spectral"):
+        assert {f"{node}-left", f"{node}-right"} <= names
+    assert {"pairs", "gauge", "cca", "mmd-net", "evaluate", "report", "export"} <= names
+    assert {f"fit-{m}" for m in ("ridge-cca", "procrustes", "kernel-ridge", "contrastive")} <= names
+
+
+def test_baselines_are_in_the_table_whatever_the_aligner(tmp_path: Path) -> None:
+    recipe = load_recipe("emoji", ["aligner=procrustes", "compare=[]"])
+    names = set(graph_of(recipe, tmp_path).steps)
+    assert {"fit-ridge-cca", "fit-kernel-ridge", "fit-contrastive"} <= names
+    assert not any(name.startswith(("spectral", "cca", "mmd")) for name in names)
+
+
+def test_how_it_runs_changes_no_key(tmp_path: Path) -> None:
+    assert changed(tmp_path, "scaling.workers=2", "scaling.encode_batch=8", "scaling.cpus_per_worker=0.5") == set()
+
+
+def test_a_change_reaches_only_what_is_behind_it(tmp_path: Path) -> None:
+    assert changed(tmp_path, "mmd.epochs=7") == {"mmd-net", "evaluate", "report", "export"}
+    assert changed(tmp_path, "cca.dim=6") == {"cca", "cca-eigen", "mmd-net", "evaluate", "report", "export"}
+    spectral = changed(tmp_path, "spectral.spectralnet.epochs=3")
+    assert {"spectral-left", "spectral-right", "cca"} <= spectral
+    assert not spectral & {"spectral-left-eigen", "encode-left", "pairs", "fit-procrustes", "gauge"}
+
+
+def test_a_moved_file_is_the_same_file_and_another_content_is_not(tmp_path: Path) -> None:
+    here, there, other = (write_world(tmp_path / n, seed=s) for n, s in (("a", 0), ("b", 0), ("c", 1)))
+    keys = [graph_of(load_recipe(str(w.recipe)), tmp_path).keys for w in (here, there, other)]
+    assert keys[0] == keys[1]
+    assert keys[0]["shard-left"] != keys[2]["shard-left"]
+
+
+def test_a_missing_input_is_named_before_anything_runs(tmp_path: Path) -> None:
+    world = write_world(tmp_path / "w")
+    (world.folder / "texts.parquet").unlink()
+    with pytest.raises(UserError, match=r"texts\.parquet"):
+        graph_of(load_recipe(str(world.recipe)), tmp_path)
+
+
+def test_an_unknown_encoder_is_refused_when_planning(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown encoder 'clip9'"):
+        graph_of(load_recipe("emoji", ["left.encoder=clip9"]), tmp_path)
