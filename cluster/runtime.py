@@ -24,7 +24,7 @@ _QUIET = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else workers look for uv and a package index
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_TQDM": "0",
-    "RAY_DEDUP_LOGS": "1",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what the raylet would print into our terminal; it stays in Ray's log files
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a future default that Ray otherwise warns about at every start
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_task_oom_retries": "2",  # the default retries for ever

@@ -39,42 +39,47 @@ def storage_sentence(exc: BaseException) -> tuple[str, str] | None:
     return _STORAGE.get(exc.errno or 0) if isinstance(exc, OSError) else None
 
 
-def root_cause(exc: BaseException) -> BaseException:
-    """The exception that the user should read: the first UserError on the way down, else the deepest cause.
+def sentence(exc: BaseException) -> str:
+    """One line with the root cause: a UserError's own text, a full disk in words, else ``Type: message``.
 
     Follows ``__cause__``, Ray's ``cause`` (RayTaskError) and Ray Train's ``worker_failures``: a failed worker of a
-    failed trial of a step says what went wrong, not that something did.
+    failed trial of a step says what went wrong, not that something did. Ray's wrappers are never named if there is
+    anything below them.
     """
     chain = list(_causes(exc))
-    return next((e for e in chain if isinstance(e, UserError) and type(e) is UserError), chain[-1])
-
-
-def sentence(exc: BaseException) -> str:
-    """One line: a UserError's own text, a full disk in words, else ``Type: message``."""
-    cause = root_cause(exc)
-    if isinstance(cause, UserError):
-        return _one_line(str(cause))
-    told = storage_sentence(cause)
+    chain = [e for e in chain if not _is_wrapper(e)] or chain[-1:]
+    user = next((e for e in chain if isinstance(e, UserError)), None)
+    if user is not None:
+        return _one_line(str(user))
+    outer, inner = chain[0], chain[-1]
+    told = storage_sentence(inner)
     if told is not None:
-        place = getattr(cause, "filename", None)
+        place = getattr(inner, "filename", None)
         return _one_line(f"{place}: {told[0]}; {told[1]}" if place else f"{told[0]}; {told[1]}")
-    text = _one_line(str(cause))
-    return f"{type(cause).__name__}: {text}" if text else type(cause).__name__
+    return _typed(inner) if inner is outer else f"{_typed(outer)} (because of {_typed(inner)})"
+
+
+def _typed(exc: BaseException) -> str:
+    text = _one_line(str(exc))
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+
+
+def _is_wrapper(exc: BaseException) -> bool:
+    return any(base.__module__.partition(".")[0] == "ray" for base in type(exc).__mro__)
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
-    todo = [exc]
+    todo: list[object] = [exc]
     while todo:
         current = todo.pop(0)
-        if id(current) in seen:
+        if not isinstance(current, BaseException) or id(current) in seen:
             continue
         seen.add(id(current))
         yield current
         workers = getattr(current, "worker_failures", None)
-        below = [current.__cause__, getattr(current, "cause", None)]
-        below += list(workers.values())[:1] if isinstance(workers, dict) else []
-        todo += [e for e in below if isinstance(e, BaseException)]
+        todo += [current.__cause__, getattr(current, "cause", None)]
+        todo += list(workers.values())[:1] if isinstance(workers, dict) else []
 
 
 def _one_line(text: str) -> str:

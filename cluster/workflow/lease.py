@@ -89,10 +89,14 @@ class Lease:
         newest = self._files.newest()
         return newest is not None and newest.content.get("token") == self.token and not newest.released
 
-    def release(self) -> None:
-        """Give it back; nothing happens if it was lost."""
+    def stop_heartbeat(self) -> None:
+        """Fall silent, as a stopped process would."""
         self._stop.set()
         self._beats.join()
+
+    def release(self) -> None:
+        """Give it back; nothing happens if it was lost."""
+        self.stop_heartbeat()
         with contextlib.suppress(OSError):
             if self.held():
                 self._files.write(self._generation, {**self._owner.to_json(), "released": True})

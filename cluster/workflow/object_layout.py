@@ -58,6 +58,9 @@ class ObjectLayout:
         made.write_bytes(MANIFEST, manifest)
         base = self._objects.sub(output)
         base.write_json(POINTER, {"prefix": made.path[len(base.path) + 1 :]})
+        for info in self._entries(made.path.rpartition("/")[0]):  # attempts that were killed before this one
+            if info.path != made.path and info.type == pafs.FileType.Directory:
+                self._objects.fs.delete_dir(info.path)
         if before is not None:
             before.delete()
         return self.locate(output) or made

@@ -24,7 +24,9 @@ class StepPlan:
     Attributes:
         status: ``hit``: its output is there and sound. ``stale``: one was made before, from something else.
             ``miss``: never made, or damaged.
-        needed: whether a target or a step that will run needs it. Damaged outputs are always made again.
+        broken: there is something under this very key, but damaged, or made from contents that the inputs no longer
+            have. Always made again, whether needed or not: nobody may read it.
+        needed: whether it is a target, broken or forced, or a step that will run reads it.
         reasons: why it is no hit, e.g. ``"spectral.dim 8 -> 16"``, ``"input encode-left changed"``, ``"never made"``.
         warnings: e.g. that a hit was made by other source under the same version.
         output: the sound output, if there is one.
@@ -33,6 +35,7 @@ class StepPlan:
     name: str
     key: str
     status: Status
+    broken: bool = False
     needed: bool = True
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -92,14 +95,14 @@ def _plan_step(
     step, key = graph.steps[name], graph.keys[name]
     found = store.find(name, key, verify=verify, trust=trust)
     if found.damage is not None:
-        return StepPlan(name=name, key=key, status="miss", reasons=(f"damaged: {found.damage}",))
+        return StepPlan(name=name, key=key, status="miss", broken=True, reasons=(f"damaged: {found.damage}",))
     if found.output is None:
         before = store.newest(name)
         reasons = explain(step, before, graph.keys) if before else ("never made",)
         return StepPlan(name=name, key=key, status="stale" if before else "miss", reasons=reasons)
     present = {n: p.output for n, p in plans.items() if p.output is not None}
     if other := made_from_other_contents(step, found.output.manifest, present):
-        return StepPlan(name=name, key=key, status="stale", reasons=other)
+        return StepPlan(name=name, key=key, status="stale", broken=True, reasons=other)
     return StepPlan(
         name=name, key=key, status="hit", warnings=_warnings(step, found.output.manifest), output=found.output
     )
@@ -154,14 +157,12 @@ def _warnings(step: Step, manifest: Manifest) -> tuple[str, ...]:
 
 
 def _only_needed(graph: Graph, plans: Mapping[str, StepPlan], forced: Collection[str]) -> dict[str, StepPlan]:
-    """Walk back from the targets: what nobody reads need not be made, unless it is there and damaged, or forced."""
+    """Walk back from the targets: what nobody reads need not be made, unless it is broken or forced."""
     wanted: set[str] = set(graph.targets)
     done: dict[str, StepPlan] = {}
     for name in reversed(list(plans)):
         step = plans[name]
-        damaged = any(r.startswith("damaged:") for r in step.reasons)
-        needed = name in wanted or name in forced or damaged
-        done[name] = replace(step, needed=needed)
+        done[name] = replace(step, needed=name in wanted or name in forced or step.broken)
         if done[name].runs:
             wanted |= graph.inputs_of(name)
     return {name: done[name] for name in plans}

@@ -20,6 +20,7 @@ from cluster.workflow.results import State, StepResult
 from cluster.workflow.source import source_digest
 from cluster.workflow.step import Step
 from cluster.workflow.store import Output
+from components.files import Folder
 
 if TYPE_CHECKING:
     from cluster.workflow.executor import _Run
@@ -31,6 +32,7 @@ _ASK_AGAIN_S = 0.3  # for a lease that another driver holds
 @dataclass(frozen=True, kw_only=True)
 class _Attempt:
     lease: Lease
+    draft: Folder
     source: str | None
     replace: bool
 
@@ -114,7 +116,7 @@ class Round:
             work=store.work(name, key),
             inputs={n: self._outputs[s.name].folder for n, s in step.inputs.items()},
         )
-        attempt = _Attempt(lease=lease, source=source_digest(step.run), replace=there)
+        attempt = _Attempt(lease=lease, draft=job.draft, source=source_digest(step.run), replace=there)
         self._run.dispatcher().submit(job)
         self._running[name] = attempt
         reasons = list(self._plan.steps[name].reasons)
@@ -147,6 +149,7 @@ class Round:
         except LeaseLost:
             self._cancelled.discard(message.name)
             self._pending.append(message.name)  # somebody else makes it: wait for theirs
+            attempt.draft.delete()
         finally:
             attempt.lease.release()
 
@@ -162,6 +165,8 @@ class Round:
                 raise
             except Exception as exc:  # a full disk fails this step, not the run
                 error = sentence(exc)
+        if output is None:
+            attempt.draft.delete()
         self._settle(
             StepResult(
                 name=name,
