@@ -97,11 +97,13 @@ class Store:
         return True
 
     def remove_doubles(self, progress: Progress) -> None:
-        """Delete runs that a lost answer made twice: same uid, but not the one our records went to."""
+        """Delete runs that a lost answer made twice: same uid, but not the one our records went to, or the first."""
         for uid in list(progress.unsure):
-            for run in self._search(uid):
-                if run.info.run_id != progress.runs.get(uid):
-                    self.client.delete_run(run.info.run_id)
+            found = [run.info.run_id for run in self._search(uid)]
+            keep = progress.runs.get(uid) or next(iter(found), None)
+            for run_id in found:
+                if run_id != keep:
+                    self.client.delete_run(run_id)
             progress.unsure.remove(uid)
 
     def _experiment(self, name: str, artifacts: Path | None) -> str:

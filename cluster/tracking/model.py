@@ -79,9 +79,17 @@ def _register(client: Any, run_id: str, model_id: str, name: str) -> str:
         client.create_registered_model(name, description="A shared space of two corpora, made by Isthmus.")
     versions = [v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run_id]
     if not versions:
-        versions = [client.create_model_version(name, f"models:/{model_id}", run_id=run_id, model_id=model_id)]
+        versions = [client.create_model_version(name, _source(client, model_id), run_id=run_id, model_id=model_id)]
     client.set_registered_model_alias(name, ALIAS, versions[0].version)
     return str(versions[0].version)
+
+
+def _source(client: Any, model_id: str) -> str:
+    # An embedded registry resolves models:/ through MLflow's global tracking URI, which we never set; a server knows
+    # its own store, and takes nothing but models:/ from us.
+    if client.tracking_uri.startswith("http"):
+        return f"models:/{model_id}"
+    return str(client.get_logged_model(model_id).artifact_location)
 
 
 def _signature() -> Any:

@@ -57,7 +57,7 @@ class Tracker:
         self._uri = resolve_uri(self._home, uri)
         self._experiment, self._model_name = experiment, model_name
         self._recipe: tuple[str, Mapping[str, Any], str] | None = None
-        self._run = ""
+        self._run, self._name = "", "isthmus"
         self._journal: Journal | None = None
         self._steps = _StepStates()
         self._lock = threading.RLock()
@@ -129,7 +129,8 @@ class Tracker:
             raise RuntimeError(f"another process tracks the run {self._run}")
         if self._recipe is None and event.get("recipe"):
             self._recipe = ("", dict(event["recipe"]), "")
-        name = self._recipe[0] if self._recipe and self._recipe[0] else str(event.get("pipeline") or "isthmus")
+        name = self._recipe[0] if self._recipe and self._recipe[0] else str(event.get("pipeline") or self._name)
+        self._name = name
         tags = tags_of({"isthmus.run": self._run, "isthmus.kind": "pipeline", "isthmus.recipe": name, **_made_by()})
         uri = "" if self._uri == default_uri(self._home) else redact_text(self._uri)
         self._journal = journal
@@ -272,7 +273,7 @@ class Tracker:
         if not place:
             return
         export = event["step"] == EXPORT_STEP and not cached
-        name = self._model_name or (self._recipe[0] if self._recipe and self._recipe[0] else "isthmus")
+        name = self._model_name or self._name
         model: Record = {"kind": "model", "uid": uid, "name": clean_name(name).replace("/", "-").replace(":", "-")}
         remote = "://" in place and not place.startswith("file://")
         if remote or cached:  # that may take a network, or is not worth a copy: the thread reads it in the store

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cluster.tracking.database import default_uri
+from components.embeddings import Embeddings
+from components.files import Folder
+from components.model import ModelSide, SharedSpace
+from components.transforms import UnitRows
 
 T0 = 1_700_000_000.0
 
@@ -21,6 +27,23 @@ def step_output(folder: Path, **files: str) -> Path:
         (folder / name.replace("_", ".")).write_text(text)
     (folder / "MANIFEST.json").write_text(json.dumps({"step": folder.name, "files": sorted(files)}))
     return folder
+
+
+def exported_model(output: Path) -> Path:
+    """The output of an export step: the axes of a 3-d space on both sides, so the answer to a search is known."""
+    sides = {
+        name: ModelSide(
+            modality="embedding",
+            encoder="none",
+            transform=UnitRows(),
+            index=Embeddings([f"{name}-{axis}" for axis in "xyz"], np.eye(3, dtype=np.float32)),
+            titles={},
+            thumbnails={},
+        )
+        for name in ("left", "right")
+    }
+    SharedSpace(sides, {"recipe": "test"}).save(Folder.at(step_output(output) / "model").make())
+    return output
 
 
 def started(run: str, **more: Any) -> dict[str, Any]:
@@ -75,8 +98,12 @@ def run_of(home: Path, step: str) -> Any:
     return only
 
 
-def snapshot(home: Path) -> list[Any]:
-    """Everything MLflow knows of every run: two equal snapshots mean that nothing was lost, doubled or changed."""
+def snapshot(home: Path, artifacts_from: Any = None) -> list[Any]:
+    """Everything MLflow knows of every run: two equal snapshots mean that nothing was lost, doubled or changed.
+
+    Args:
+        artifacts_from: client of the server that keeps the artifacts, if they are not in ``home``.
+    """
     source = client(home)
     return [
         (
@@ -86,7 +113,7 @@ def snapshot(home: Path) -> list[Any]:
             sorted((n, m.step, m.value) for n in r.data.metrics for m in source.get_metric_history(r.info.run_id, n)),
             {k: v for k, v in r.data.tags.items() if not k.startswith("mlflow.parent")},
             sorted((i.dataset.name, i.dataset.digest) for i in r.inputs.dataset_inputs),
-            sorted(a.path for a in source.list_artifacts(r.info.run_id)),
+            sorted(a.path for a in (artifacts_from or source).list_artifacts(r.info.run_id)),
         )
         for r in runs(home)
     ]
