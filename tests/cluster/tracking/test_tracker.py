@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tracking_helpers import (
+    HERE,
     T0,
     client,
     ended,
@@ -179,7 +180,7 @@ def test_the_experiment_can_be_named(home: Path) -> None:
 DRIVER = """
 import sys, time
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
+sys.path.append(sys.argv[3])
 from tracking_helpers import *
 from cluster.tracking.tracker import Tracker
 tracker = Tracker(Path(sys.argv[1]))
@@ -199,7 +200,7 @@ time.sleep(60)
 
 @pytest.mark.parametrize("moment", ["at once", "0", "0.15"])
 def test_after_sigkill_each_record_arrives_once(home: Path, moment: str) -> None:
-    driver = script(DRIVER, str(home), moment, str(Path(__file__).parent))
+    driver = script(DRIVER, str(home), moment, HERE)
     assert driver.stdout is not None
     assert driver.stdout.readline() == "ready\n"
     driver.kill()

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tracking_helpers import script
+from tracking_helpers import HERE, script
 
 from cluster.tracking.database import artifact_folder, default_uri, initialise, resolve_uri
 from components.errors import UserError
@@ -11,7 +11,7 @@ from components.errors import UserError
 FIRST_USER = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
+sys.path.append(sys.argv[3])
 from tracking_helpers import small_run
 from cluster.tracking.tracker import Tracker
 tracker = Tracker(Path(sys.argv[1]))
@@ -24,7 +24,7 @@ print(result.pending, result.rejected, result.problem)
 
 @pytest.mark.slow
 def test_five_drivers_open_a_fresh_home_at_once(tmp_path: Path) -> None:
-    here = str(Path(__file__).parent)
+    here = HERE
     drivers = [script(FIRST_USER, str(tmp_path / "home"), f"run-{n}", here) for n in range(5)]
     said = [d.communicate(timeout=300) for d in drivers]
     assert [out for out, _ in said] == ["0 0 \n"] * 5, said

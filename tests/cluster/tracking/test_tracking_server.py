@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from tracking_helpers import (
+    HERE,
     ended,
     exported_model,
     finished,
@@ -100,7 +101,7 @@ STUCK = """
 import sys
 from pathlib import Path
 from typing import Any
-sys.path.insert(0, sys.argv[3])
+sys.path.append(sys.argv[3])
 from tracking_helpers import small_run
 from cluster.tracking.tracker import Tracker
 tracker = Tracker(Path(sys.argv[1]), uri=sys.argv[2])
@@ -115,7 +116,7 @@ if sys.argv[4] == "close":
 def test_a_stuck_request_does_not_hold_the_interpreter(
     tmp_path: Path, mute_server: str, how: str, patient_requests: None
 ) -> None:
-    driver = script(STUCK, str(tmp_path), mute_server, str(Path(__file__).parent), how)
+    driver = script(STUCK, str(tmp_path), mute_server, HERE, how)
     out, err = driver.communicate(timeout=60)  # one request alone would take ten minutes
     assert (driver.returncode, err) == (0, "")
     assert out == ("True\n" if how == "close" else "")

@@ -18,6 +18,7 @@ from components.model import ModelSide, SharedSpace
 from components.transforms import UnitRows
 
 T0 = 1_700_000_000.0
+HERE = str(Path(__file__).parent)  # for drivers in processes of their own
 
 
 def step_output(folder: Path, **files: str) -> Path:
