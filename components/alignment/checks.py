@@ -41,12 +41,6 @@ def check_fit(left: np.ndarray, right: np.ndarray, pairs: Pairs, *, needed: int,
                 raise UserError(f"unpaired {name} rows have {rows.shape[1]} values, paired ones {known.shape[1]}")
 
 
-def check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    """Raise UserError unless ``value`` is one of ``allowed``."""
-    if value not in allowed:
-        raise UserError(f"{value!r} is not allowed", where=name, do=f"choose one of {', '.join(map(str, allowed))}")
-
-
 def check_range(
     name: str, value: float | None, low: float, high: float = np.inf, *, above: bool = False, optional: bool = False
 ) -> None:

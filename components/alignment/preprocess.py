@@ -11,7 +11,7 @@ from components.alignment.checks import check_rows
 from components.alignment.linalg import column_signs
 from components.embeddings import Embeddings
 from components.errors import UserError
-from components.transforms import Linear, Spec, Tensors, Transform, unit_rows
+from components.transforms import Spec, Tensors, Transform, unit_rows
 
 MAX_FIT_ROWS = 20_000
 
@@ -80,14 +80,13 @@ def standardize(
     return StandardizedSide(standardizer, Embeddings(list(wanted_ids), standardizer(rows.rows(wanted_ids))))
 
 
-def fit_columns(rows: np.ndarray) -> Linear:
-    """The map to zero mean and unit variance in every column of ``rows`` [N, D] (spectral coordinates need it before
-    any regression). A constant column becomes zero. Raises UserError for non-finite or all-equal rows."""
-    check_rows(rows, "the rows to standardise")
+def column_scales(rows: np.ndarray) -> np.ndarray:
+    """1 / standard deviation of every column of ``rows`` [N, D], 0 for a constant one. [D]
+
+    Spectral coordinates need it before any regression: their columns differ in spread by orders of magnitude.
+    """
     spread = rows.std(axis=0, dtype=np.float64)
-    floor = 1e-7 * max(float(spread.max()), 1e-30)
-    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > floor)
-    return Linear(rows.mean(axis=0, dtype=np.float64), np.diag(scale))
+    return np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-7 * spread.max())
 
 
 def _leading_axes(unit: np.ndarray, num_axes: int) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from components.alignment.checks import check_fit, check_range
 from components.alignment.linalg import ThinSVD, mean_square_norm, thin_svd
+from components.alignment.preprocess import column_scales
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.selection import cross_validate
 from components.transforms import Chain, Linear, Transform, UnitRows
@@ -71,7 +72,10 @@ class RidgeCCA:
     def _scales(self, left: np.ndarray, right: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
         if not self.scale:
             return np.ones(pairs.left.shape[1]), np.ones(pairs.right.shape[1])
-        return _column_scale(left, pairs.left), _column_scale(right, pairs.right)
+        return (
+            column_scales(np.concatenate([left, pairs.left]) if len(left) else pairs.left),
+            column_scales(np.concatenate([right, pairs.right]) if len(right) else pairs.right),
+        )
 
 
 def fit_path(
@@ -142,9 +146,3 @@ class _View:
 
 def _grid(value: float | None, grid: tuple[float, ...]) -> tuple[float, ...]:
     return grid if value is None else (value,)
-
-
-def _column_scale(rows: np.ndarray, pair_rows: np.ndarray) -> np.ndarray:
-    """1 / standard deviation per column over all rows [D]; 0 for a constant column."""
-    spread = (np.concatenate([rows, pair_rows]) if len(rows) else pair_rows).std(axis=0, dtype=np.float64)
-    return np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-7 * spread.max())

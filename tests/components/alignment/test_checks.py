@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.alignment.checks import check_choice, check_fit, check_range, check_rows
+from components.alignment.checks import check_fit, check_range, check_rows
 from components.alignment.protocol import Pairs
 from components.errors import UserError
 
@@ -38,8 +38,6 @@ def test_too_few_pairs_and_wrong_width_are_refused() -> None:
 
 
 def test_settings_name_what_is_allowed() -> None:
-    with pytest.raises(UserError, match="solver: 'x' is not allowed; choose one of a, b"):
-        check_choice("solver", "x", ("a", "b"))
     with pytest.raises(UserError, match="dim: 0 is not allowed; give a number at least 1"):
         check_range("dim", 0, 1)
     with pytest.raises(UserError, match="above 0"):
