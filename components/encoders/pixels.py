@@ -20,7 +20,7 @@ def square(data: bytes, side: int) -> np.ndarray:
     picture = decode_rgb(data)
     edge = min(picture.size)
     left, top = (picture.width - edge) / 2, (picture.height - edge) / 2
-    # `box` crops in source coordinates, so that the discarded margin is never resampled
+    # `box` is in source coordinates: scaling and cropping are one step
     resized = picture.resize((side, side), Image.Resampling.BICUBIC, box=(left, top, left + edge, top + edge))
     return np.asarray(resized)
 
