@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_workflow_graph import random_steps
 from workflow_bodies import make
 from workflow_driver import DIAMOND, diamond
+from workflow_strategies import random_steps
 
 from cluster.workflow.executor import execute
 from cluster.workflow.graph import Graph
@@ -317,7 +317,9 @@ def test_a_full_disk_fails_the_step_in_words_and_leaves_a_readable_store(store: 
         "graph = Graph.of(make('big', make('small'), body='disk_full', bytes=1_000_000))\n"
         "print(execute(graph, Store.at(sys.argv[1]), InProcess).error)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "store")], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "store")], capture_output=True, text=True, check=False
+    )
     assert "step big failed:" in done.stdout, done.stderr
     assert "a file grew beyond the size that this system allows; raise the limit" in done.stdout
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 200_000
@@ -350,7 +352,7 @@ def test_a_store_that_cannot_be_written_is_said_before_anything_runs(tmp_path: P
     )
     tmp_path.chmod(0o755)
     tmp_path.parent.chmod(0o755)
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     tmp_path.chmod(0o755)
     assert done.stdout.startswith(f"{tmp_path}"), done.stderr
     assert done.stdout.endswith("permission denied; choose another home, or ask for the right to write\n")

@@ -6,19 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from workflow_bodies import make
+from workflow_strategies import random_steps
 
 from cluster.workflow.graph import Graph
 from cluster.workflow.step import Step
 from components.errors import UserError
-
-
-@st.composite
-def random_steps(draw: st.DrawFn) -> list[Step]:
-    steps: list[Step] = []
-    for number in range(draw(st.integers(1, 9))):
-        picked = draw(st.lists(st.sampled_from(steps), unique_by=lambda s: s.name)) if steps else []
-        steps.append(make(f"s{number}", *picked, value=number))
-    return steps
 
 
 @given(random_steps())

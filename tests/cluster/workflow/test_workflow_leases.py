@@ -117,7 +117,7 @@ def _holder_that_dies(leases: Leases) -> str:
         "import os, sys\nfrom cluster.workflow.lease import Leases\nfrom components.files import Folder\n"
         "print(Leases(Folder.at(sys.argv[1])).acquire('out').token, flush=True)\nos._exit(1)"
     )
-    done = subprocess.run([sys.executable, "-c", code, leases.root.path], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, leases.root.path], capture_output=True, text=True, check=False)
     return done.stdout.strip()
 
 

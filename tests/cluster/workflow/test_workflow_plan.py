@@ -136,7 +136,7 @@ def test_planning_imports_nothing_heavy() -> None:
         "print(sorted({m.partition('.')[0] for m in sys.modules} & "
         "{'ray', 'torch', 'mlflow', 'sklearn', 'scipy', 'pandas', 'typer', 'rich', 'faiss', 'matplotlib'}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "[]\n", done.stderr
 
 

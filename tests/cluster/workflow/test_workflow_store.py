@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,13 +99,19 @@ def _grow(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "told"),
-    [(_cut, "truncated"), (_flip, "bit-flipped"), (Path.unlink, "missing"), (_grow, "grown"), (os.truncate, "truncated")],
+    [
+        (_cut, "truncated"),
+        (_flip, "bit-flipped"),
+        (Path.unlink, "missing"),
+        (_grow, "grown"),
+        (os.truncate, "truncated"),
+    ],
 )
 @pytest.mark.parametrize("name", ["shards/part-0.parquet", "about.json"])
 def test_damage_is_named(tmp_path: Path, harm: Callable[..., None], told: str, name: str) -> None:
     store = Store.at(tmp_path)
     path = publish(store).folder.local / name
-    harm(path, 0) if harm is os.truncate else harm(path)
+    harm(path)
     found = store.find("step", KEY)
     assert found.sound is None
     assert found.damage is not None
@@ -199,8 +206,6 @@ def _take_over(store: Store, zombie: Lease) -> Lease:
     impatient = store.leases(LeaseTiming(heartbeat_s=0.01, expiry_s=0.05))
     name = f"step-{KEY[:16]}"
     impatient.acquire(name)
-    import time
-
     time.sleep(0.1)
     heir = impatient.acquire(name)
     assert isinstance(heir, Lease)
@@ -230,7 +235,10 @@ def test_run_ids_cannot_leave_their_folder(tmp_path: Path) -> None:
 
 
 def test_manifests_survive_the_way_through_json() -> None:
-    files = (FileEntry(name="ü", sha256="0", bytes=1), FileEntry(name="b.parquet", sha256="1", bytes=2, rows=3, schema={}))
+    files = (
+        FileEntry(name="ü", sha256="0", bytes=1),
+        FileEntry(name="b.parquet", sha256="1", bytes=2, rows=3, schema={}),
+    )
     whole = Manifest(step="s", version="1", key=KEY, files=files, config={"a": {"b": [1, None]}}, made={"run": "r"})
     assert Manifest.from_bytes(whole.to_bytes()) == whole
     with pytest.raises(ManifestError):

@@ -145,3 +145,15 @@ def reads_work(ctx: StepContext) -> dict[str, Any]:
     if done < int(ctx.config["times"]):
         raise RuntimeError("not yet")
     return {"attempts": done + 1}
+
+
+def nested_tasks(ctx: StepContext) -> dict[str, Any]:
+    """Three tasks of one CPU each, on whatever Ray this is."""
+    import ray
+
+    @ray.remote(num_cpus=1)
+    def number(value: int) -> int:
+        ctx.note(f"task {value}")
+        return value
+
+    return {"sum": sum(ray.get([number.remote(n) for n in (1, 2, 3)]))}
