@@ -13,7 +13,7 @@ from cluster.workflow.graph import Graph
 from cluster.workflow.step import DRIVER, Resources, Step
 from components.corpora.sources import source_digest
 from components.encoders.registry import DEFAULTS, fingerprint
-from pipelines.recipe import AlignerName, AlignRecipe, Source
+from pipelines.recipe import AlignerName, AlignRecipe, Cca, Source
 
 Engine = Literal["ray", "local"]
 Side = Literal["left", "right"]
@@ -126,7 +126,7 @@ class AlignGraph:
 
     def _method(self, name: AlignerName) -> Step:
         if name == "eigen-cca":
-            return self._cca("eigen")
+            return self._cca("cca-eigen", self._spectral_pair("eigen"), self.recipe.eigen_cca)
         if name == "sue":
             return self._sue()
         return self._step(
@@ -136,18 +136,17 @@ class AlignGraph:
             inputs={**self.encode, "splits": self.splits},
         )
 
-    def _cca(self, solver: str) -> Step:
-        suffix = "" if solver == self.recipe.spectral.solver else f"-{solver}"
-        config = {"seed": self.recipe.seed, **self.recipe.cca.model_dump(mode="json")}
-        inputs: Mapping[str, Step] = {**self._spectral_pair(solver), "splits": self.splits}
-        return self._step(f"cca{suffix}", run="cca", config=config, inputs=inputs)
+    def _cca(self, name: str, spectral: Mapping[Side, Step], settings: Cca) -> Step:
+        config = {"seed": self.recipe.seed, **settings.model_dump(mode="json")}
+        return self._step(name, run="cca", config=config, inputs={**spectral, "splits": self.splits})
 
     def _sue(self) -> Step:
+        spectral = self._spectral_pair(self.recipe.spectral.solver)
         return self._step(
             "mmd-net",
             run="mmd",
             config={"seed": self.recipe.seed, **self.recipe.mmd.model_dump(mode="json")},
-            inputs={"shared": self._cca(self.recipe.spectral.solver)},
+            inputs={"shared": self._cca("cca", spectral, self.recipe.cca)},
             options=self._train_options(),
             resources=DRIVER,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -51,6 +52,8 @@ def run(
     no_ray: Annotated[bool, typer.Option("--no-ray", help="Run every step in this process, without Ray.")] = False,
 ) -> None:
     """Run a recipe: only what is not in the store yet is computed. After a crash, the same command goes on."""
+    if no_ray:  # as in a Ray task; must be set before numpy is imported
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     from pipelines.home import Home
     from pipelines.recipe import load_recipe
     from pipelines.runner import RunOptions, run_recipe

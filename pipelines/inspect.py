@@ -51,7 +51,7 @@ def print_step(step: str, home: Home, console: Console, *, run_id: str | None = 
     if manifest:
         files = Table("file", "bytes", "rows", box=None, title="files", title_justify="left")
         for file in manifest.files:
-            files.add_row(file.name, f"{file.num_bytes:,}", "" if file.rows is None else f"{file.rows:,}")
+            files.add_row(file.name, f"{file.bytes:,}", "" if file.rows is None else f"{file.rows:,}")
         console.print(files)
         folder = store.folder_of(object_name(step, entry["key"]))
         console.print(f"folder      {folder.path if folder else ''}", markup=False, soft_wrap=True)

@@ -100,10 +100,13 @@ class Spectral(Model):
 
 
 class Cca(Model):
-    """Canonical correlation analysis of the spectral coordinates on the pairs."""
+    """Canonical correlation analysis of the spectral coordinates on the pairs; defaults of SUE's paper but for ridge."""
 
-    dim: Count = Field(8, description="shared dimensions")
+    dim: Count | None = Field(8, description="shared dimensions; null: all")
     ridge: NonNegative | None = Field(None, description="ridge relative to unit variance; null: chosen on the pairs")
+    gamma: NonNegative | None = Field(
+        0.0, description="directions weighted by correlation**gamma; null: chosen on pairs"
+    )
 
 
 class Mmd(Model):
@@ -142,7 +145,8 @@ class AlignRecipe(Model):
     splits: Splits = Splits()
     preprocess: Preprocess = Preprocess()
     spectral: Spectral = Spectral()
-    cca: Cca = Cca()
+    cca: Cca = Field(Cca(), description="of aligner sue")
+    eigen_cca: Cca = Field(Cca(dim=None, gamma=1.0), description="of aligner eigen-cca")
     mmd: Mmd = Mmd()
     scaling: Scaling = Scaling()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

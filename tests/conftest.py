@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "ISTHMUS_HOME"):
     os.environ.pop(name, None)
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+# As on Ray, where a task has one thread: the matrices are small, and threads that wait for each other are slow.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +40,21 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def make_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Makes home folders whose tracking database is there already: creating its tables takes seconds each time."""
+    from cluster.tracking.database import default_uri, initialise
+
+    template = tmp_path_factory.mktemp("tracking")
+    initialise(default_uri(template))
+
+    def make(path: Path) -> Path:
+        shutil.copytree(template, path)
+        return path
+
+    return make
 
 
 def _short_dir() -> Path:

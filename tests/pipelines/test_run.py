@@ -23,6 +23,7 @@ from pipelines.home import Home
 from pipelines.recipe import load_recipe
 from pipelines.runner import RunOptions, run_recipe
 
+MakeHome = Callable[[Path], Path]
 FAST = ["compare=[]", "splits.draws=5"]
 
 
@@ -30,7 +31,6 @@ def run(world: World, home: Path, *overrides: str, force: frozenset[str] = froze
     """Exit code and what was printed."""
     console = Console(record=True, width=160, file=open("/dev/null", "w"))
     options = RunOptions(use_ray=False, metrics_out=home / "metrics.json", force=force)
-    home.mkdir(parents=True, exist_ok=True)
     code = run_recipe(load_recipe(str(world.recipe), [*FAST, *overrides]), Home.open(home), options, console)
     return code, console.export_text()
 
@@ -42,11 +42,11 @@ def states(home: Path, back: int = 0) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Path, dict[str, Any]]:
+def done(tmp_path_factory: pytest.TempPathFactory, make_home: MakeHome) -> tuple[World, Path, dict[str, Any]]:
     """One finished run and its metrics."""
     root = tmp_path_factory.mktemp("done")
     world = write_world(root / "world")
-    code, text = run(world, root / "home", "compare=[eigen-cca]")
+    code, text = run(world, make_home(root / "home"), "compare=[eigen-cca]")
     assert code == 0, text
     return world, root / "home", json.loads((root / "home" / "metrics.json").read_text())
 
@@ -80,9 +80,7 @@ def test_report_and_model_lie_under_fixed_names(done: tuple[World, Path, dict[st
     assert "<html" in (results / "report.html").read_text()
     space = SharedSpace.load(Folder.at(results / "model"))
     ids = [f"L{i}" for i in range(690, 750)]  # held-out items: nothing was fitted on them
-    hits = [
-        f"R{i[1:]}" in [m.id for m in space.search(world.left[i].tolist(), side="left", k=10)] for i in ids
-    ]
+    hits = [f"R{i[1:]}" in [m.id for m in space.search(world.left[i].tolist(), side="left", k=10)] for i in ids]
     assert np.mean(hits) > 0.5  # of all 450 right rows, chance is 10/450
 
 
@@ -102,10 +100,12 @@ def test_forcing_a_step_makes_it_and_what_follows_again(done: tuple[World, Path,
     assert json.loads((home / "metrics.json").read_text()) == before
 
 
-def test_order_of_rows_and_repetition_change_nothing(done: tuple[World, Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_order_of_rows_and_repetition_change_nothing(
+    done: tuple[World, Path, dict[str, Any]], tmp_path: Path, make_home: MakeHome
+) -> None:
     _, home, before = done
     shuffled = write_world(tmp_path / "world", shuffle=7)
-    code, _ = run(shuffled, tmp_path / "home", "compare=[eigen-cca]")
+    code, _ = run(shuffled, make_home(tmp_path / "home"), "compare=[eigen-cca]")
     assert code == 0
     after = json.loads((tmp_path / "home" / "metrics.json").read_text())
     data_nodes = ("shard-left", "shard-right", "encode-left", "encode-right", "pairs")
@@ -128,7 +128,7 @@ def _files(store: Store, name: str, record: dict[str, Any]) -> Any:
     return manifest.files
 
 
-# bad input --------------------------------------------------------------------------------------------------------------
+# bad input
 
 
 def _duplicate(world: World) -> None:
@@ -161,10 +161,10 @@ def _rename_column(world: World) -> None:
 BAD: dict[str, tuple[Callable[[World], object], list[str]]] = {
     "NaN in too many rows": (lambda w: _set_rows(w, np.nan, 100), ["NaN", "max_bad_fraction", "images.parquet"]),
     "zero rows": (lambda w: _set_rows(w, 0.0, 100), ["zero", "max_bad_fraction"]),
-    "all rows equal": (lambda w: _set_rows(w, 0.5, len(w.left)), ["equal"]),
+    "all rows equal": (lambda w: _set_rows(w, 0.5, len(w.left)), ["same embedding", "images.parquet"]),
     "unknown id in pairs": (lambda w: _add_pair(w, "pairs.csv", ("L9999", "R0")), ["L9999", "pairs.csv"]),
     "leakage": (lambda w: _add_pair(w, "pairs.csv", ("L700", "R700")), ["L700", "heldout"]),
-    "one id in two pairs": (lambda w: _add_pair(w, "pairs.csv", ("L600", "R1")), ["L600"]),
+    "one id in two pairs": (lambda w: _add_pair(w, "pairs.csv", ("L600", "R400")), ["L600", "pairs.csv"]),
     "missing column": (_rename_column, ["right_id", "pairs.csv"]),
     "empty corpus": (lambda w: write_embeddings(w.folder / "images.parquet", {"L0": np.ones(24, np.float32)}), ["L"]),
     "truncated Parquet": (
@@ -175,11 +175,13 @@ BAD: dict[str, tuple[Callable[[World], object], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_sentence_and_a_failing_exit_code(name: str, tmp_path: Path) -> None:
+def test_bad_input_is_one_sentence_and_a_failing_exit_code(name: str, tmp_path: Path, make_home: MakeHome) -> None:
     damage, told = BAD[name]
     world = write_world(tmp_path / "world")
     damage(world)
-    result = CliRunner().invoke(app, ["run", str(world.recipe), "--no-ray", "--home", str(tmp_path / "home")])
+    result = CliRunner().invoke(
+        app, ["run", str(world.recipe), "--no-ray", "--home", str(make_home(tmp_path / "home"))]
+    )
     text = " ".join(result.output.split()) + str(result.exception or "")
     assert result.exit_code != 0
     assert "Traceback" not in result.output
@@ -187,10 +189,10 @@ def test_bad_input_is_one_sentence_and_a_failing_exit_code(name: str, tmp_path: 
         assert part in text, text
 
 
-def test_a_few_bad_rows_are_quarantined_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_few_bad_rows_are_quarantined_and_the_run_goes_on(tmp_path: Path, make_home: MakeHome) -> None:
     world = write_world(tmp_path / "world")
     _set_rows(world, np.nan, 5)
-    code, text = run(world, tmp_path / "home")
+    code, text = run(world, make_home(tmp_path / "home"))
     assert code == 0, text
     store = Store(Home.open(tmp_path / "home").store)
     record = store.read_run(store.run_ids()[-1])
@@ -203,15 +205,15 @@ def test_a_few_bad_rows_are_quarantined_and_the_run_goes_on(tmp_path: Path) -> N
     assert "5" in text and "NaN" in text
 
 
-def test_fewer_pairs_than_cca_dimensions_is_said(tmp_path: Path) -> None:
+def test_fewer_pairs_than_cca_dimensions_is_said(tmp_path: Path, make_home: MakeHome) -> None:
     world = write_world(tmp_path / "world")
-    code, text = run(world, tmp_path / "home", "pairs_budget=6", "cca.dim=8", "aligner=eigen-cca")
+    code, text = run(world, make_home(tmp_path / "home"), "pairs_budget=6", "eigen_cca.dim=8", "aligner=eigen-cca")
     assert code != 0
     assert "6" in text and "8" in text and "cca" in text
 
 
-def test_a_budget_above_the_known_pairs_is_refused_with_the_numbers(tmp_path: Path) -> None:
+def test_a_budget_above_the_known_pairs_is_refused_with_the_numbers(tmp_path: Path, make_home: MakeHome) -> None:
     world = write_world(tmp_path / "world")
-    code, text = run(world, tmp_path / "home", "pairs_budget=500")
+    code, text = run(world, make_home(tmp_path / "home"), "pairs_budget=500")
     assert code != 0
     assert "90" in text and "500" in text
