@@ -100,7 +100,7 @@ class Spectral(Model):
 
 
 class Cca(Model):
-    """Canonical correlation analysis of the spectral coordinates on the pairs; defaults of SUE's paper but for ridge."""
+    """Canonical correlation analysis of the spectral coordinates on the pairs."""
 
     dim: Count | None = Field(8, description="shared dimensions; null: all")
     ridge: NonNegative | None = Field(None, description="ridge relative to unit variance; null: chosen on the pairs")
