@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from cluster.tracking.database import default_uri
+from cluster.workflow.step import StepContext
 from components.embeddings import Embeddings
+from components.errors import UserError
 from components.files import Folder
 from components.model import ModelSide, SharedSpace
 from components.transforms import UnitRows
@@ -124,3 +126,15 @@ def script(code: str, *args: str, **more: Any) -> subprocess.Popen[str]:
     """Python code in its own process."""
     pipe = subprocess.PIPE
     return subprocess.Popen([sys.executable, "-c", code, *args], stdout=pipe, stderr=pipe, text=True, **more)
+
+
+def make(context: StepContext) -> dict[str, int]:
+    for epoch in range(3):
+        context.metric("loss", 1.0 / (1 + epoch), epoch)
+    context.note("made it")
+    context.out.write_bytes("plot.svg", b"<svg/>")
+    return {"rows": 7}
+
+
+def fail(context: StepContext) -> dict[str, int]:
+    raise UserError("the embedding of row 'a17' has 3 NaN values", where="images.parquet")

@@ -24,6 +24,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from cluster.tracking.outbox import Record
 from cluster.tracking.redact import MASK, is_secret_key, redact_text
@@ -38,6 +39,19 @@ _FORBIDDEN_IN_NAMES = re.compile(r"[^\w\-. /:]")
 
 def step_uid(run_id: str, step: str) -> str:
     return f"{run_id}/{step}"
+
+
+def output_uri(place: str, store_uri: str = "") -> str:
+    """A step's output as a local path or a URI without credentials; empty if the place cannot be opened from here.
+
+    Args:
+        place: path on the store's filesystem, e.g. ``bucket/objects/cca-ab12`` on an object store.
+        store_uri: the store's URI; its scheme and query say how to open the place.
+    """
+    if not place or place.startswith("/") or "://" in place:
+        return place
+    store = urlsplit(store_uri)
+    return urlunsplit((store.scheme, *place.partition("/")[::2], store.query, "")) if store.scheme else ""
 
 
 def clean_name(name: str) -> str:

@@ -24,6 +24,7 @@ from cluster.tracking.records import (
     input_of,
     log_record,
     metric_record,
+    output_uri,
     params_of,
     step_uid,
     tags_of,
@@ -45,17 +46,24 @@ class Tracker:
         uri: tracking URI; None takes ``MLFLOW_TRACKING_URI``, else SQLite in ``home``.
         experiment: MLflow experiment of the runs.
         model_name: registered name of the exported model; None takes the recipe's name.
+        store_uri: where the outputs lie, if that is an object store: events name only the path in the bucket.
 
     Raises:
         UserError: the URI's scheme cannot hold runs.
     """
 
     def __init__(
-        self, home: Path, *, uri: str | None = None, experiment: str = "isthmus", model_name: str | None = None
+        self,
+        home: Path,
+        *,
+        uri: str | None = None,
+        experiment: str = "isthmus",
+        model_name: str | None = None,
+        store_uri: str | None = None,
     ) -> None:
         self._home = home.expanduser().resolve()
         self._uri = resolve_uri(self._home, uri)
-        self._experiment, self._model_name = experiment, model_name
+        self._experiment, self._model_name, self._store_uri = experiment, model_name, store_uri or ""
         self._recipe: tuple[str, Mapping[str, Any], str] | None = None
         self._run, self._name = "", "isthmus"
         self._journal: Journal | None = None
@@ -136,7 +144,7 @@ class Tracker:
         self._journal = journal
         self._append(
             {"kind": "header", "format": FORMAT, "uri": uri, "experiment": self._experiment, "run": self._run},
-            _open(self._run, f"{name}-{self._run[-6:]}", _ms(event), tags=tags),
+            _open(self._run, f"{name}-{self._run[-8:]}", _ms(event), tags=tags),
         )
         self._drainer.attach(journal)
         if self._recipe is not None:
@@ -269,7 +277,7 @@ class Tracker:
             self._append({"kind": "inputs", "uid": self._run, "inputs": outside})
 
     def _append_output(self, uid: str, event: Event, *, cached: bool) -> None:
-        place = str(event.get("output") or "")
+        place = output_uri(str(event.get("output") or ""), self._store_uri)
         if not place:
             return
         export = event["step"] == EXPORT_STEP and not cached

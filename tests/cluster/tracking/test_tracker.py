@@ -36,13 +36,13 @@ def track(home: Path, *events: dict, **more: object) -> Tracker:
 def test_a_run_becomes_a_parent_and_a_child_per_step(home: Path) -> None:
     tracker = Tracker(home)
     tracker.recipe({"aligner": "sue", "spectral": {"dim": 8}}, "aligner: sue\n", name="emoji")
-    for event in small_run("20261122-abc123"):
+    for event in small_run("20261122-052-abc123"):
         tracker.listen(event)
     result = tracker.close(60)
     parent, first, second = runs(home)
     assert (result.pending, result.rejected, result.problem) == (0, 0, "")
     assert result.parent_run_id == parent.info.run_id
-    assert parent.info.run_name == "emoji-abc123"
+    assert parent.info.run_name == "emoji-2-abc123"
     assert parent.data.params == {"aligner": "sue", "spectral.dim": "8"}
     assert parent.data.metrics["step-1.rows"] == 1.0
     assert parent.data.metrics["steps.ran"] == 2.0
@@ -198,7 +198,10 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("moment", ["at once", "0", "0.15"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("moment", ["at once", pytest.param("0", marks=SLOW), pytest.param("0.15", marks=SLOW)])
 def test_after_sigkill_each_record_arrives_once(home: Path, moment: str) -> None:
     driver = script(DRIVER, str(home), moment, HERE)
     assert driver.stdout is not None

@@ -15,6 +15,7 @@ from cluster.tracking.records import (
     facts_record,
     input_of,
     metric_record,
+    output_uri,
     params_of,
     tags_of,
 )
@@ -29,6 +30,19 @@ def test_configuration_becomes_dotted_parameters() -> None:
         "empty": "{}",
         "none": "null",
     }
+
+
+@pytest.mark.parametrize(
+    ("place", "store", "uri"),
+    [
+        ("/data/store/objects/cca-1", "/data/store", "/data/store/objects/cca-1"),
+        ("bucket/objects/cca-1", "s3://key:secret@bucket?region=eu", "s3://bucket/objects/cca-1?region=eu"),
+        ("bucket/objects/cca-1", "", ""),
+        ("", "s3://bucket", ""),
+    ],
+)
+def test_where_an_output_lies(place: str, store: str, uri: str) -> None:
+    assert output_uri(place, store) == uri
 
 
 def test_long_parameters_are_cut_and_say_how_long_they_were() -> None:
