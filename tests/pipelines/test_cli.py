@@ -1,0 +1,131 @@
+"""The commands that look, search and tidy, on one finished run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+from worlds import World, write_world
+
+from pipelines.cli import app
+
+MakeHome = Callable[[Path], Path]
+
+
+def isthmus(*args: str) -> Result:
+    return CliRunner().invoke(app, list(args), env={"COLUMNS": "200"})
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, make_home: MakeHome) -> tuple[World, Path]:
+    root = tmp_path_factory.mktemp("cli")
+    world, home = write_world(root / "world", unpaired=220, pairs=40, heldout=30), make_home(root / "home")
+    for dim in ("16", "8"):
+        settings = ("--set", "pairs_budget=30", "--set", "splits.draws=2", "--set", f"preprocess.pca_dim={dim}")
+        result = isthmus("run", str(world.recipe), "--no-ray", "--home", str(home), *settings)
+        assert result.exit_code == 0, result.output
+    return world, home
+
+
+SETTINGS = ("--set", "pairs_budget=30", "--set", "splits.draws=2")
+
+
+def test_plan_names_the_reason_of_each_miss_and_starts_nothing(done: tuple[World, Path]) -> None:
+    world, home = done
+    result = isthmus("plan", str(world.recipe), "--home", str(home), *SETTINGS, "--set", "preprocess.pca_dim=9")
+    lines = {line.split()[0]: line for line in result.output.splitlines() if line.strip()}
+    assert "preprocess.pca_dim 8 -> 9" in lines["fit-procrustes"]
+    assert "hit" in lines["shard-left"]
+    assert "input fit-procrustes changed" in lines["evaluate"]
+    result = isthmus("plan", str(world.recipe), "--home", str(home), *SETTINGS, "--set", "preprocess.pca_dim=8")
+    assert "0 of 13 steps would run" in result.output
+
+
+def test_plan_of_a_new_home_says_never_made(done: tuple[World, Path], tmp_path: Path) -> None:
+    result = isthmus("plan", str(done[0].recipe), "--home", str(tmp_path / "new"))
+    assert result.output.count("never made") == 13
+
+
+def test_show_tells_config_files_and_facts(done: tuple[World, Path]) -> None:
+    result = isthmus("show", "fit-kernel-ridge", "--home", str(done[1]))
+    for part in ("ranks.parquet", '"method": "kernel-ridge"', "R@10", "pca_dim"):
+        assert part in result.output
+    unknown = isthmus("show", "nothing", "--home", str(done[1]))
+    assert unknown.exit_code != 0 and "fit-kernel-ridge" in str(unknown.exception)
+
+
+def test_diff_names_settings_and_numbers(done: tuple[World, Path]) -> None:
+    result = isthmus("diff", "last~1", "last", "--home", str(done[1]))
+    assert "preprocess.pca_dim 16 -> 8" in result.output
+    assert "fit-procrustes: " in result.output
+    assert "no difference" in isthmus("diff", "last", "last", "--home", str(done[1])).output
+
+
+def test_runs_are_listed(done: tuple[World, Path]) -> None:
+    assert isthmus("runs", "--home", str(done[1])).output.count("DONE") == 2
+
+
+def test_search_takes_an_embedding_and_refuses_what_the_model_has_not(done: tuple[World, Path]) -> None:
+    world, home = done
+    query = json.dumps(world.left["L470"].tolist())
+    result = isthmus("search", query, "--home", str(home), "--top", "3")
+    assert result.exit_code == 0
+    assert len([line for line in result.output.splitlines() if line.strip().startswith(("0.", "-0.", "1."))]) == 3
+    text = isthmus("search", "a text", "--home", str(home))
+    assert text.exit_code != 0 and "no text side" in str(text.exception)
+    assert "no such image" in str(isthmus("search", "gone.png", "--home", str(home)).exception)
+    assert "the query is empty" in str(isthmus("search", " ", "--home", str(home)).exception)
+
+
+def test_gc_keeps_what_the_last_runs_use(done: tuple[World, Path]) -> None:
+    world, home = done
+    result = isthmus("gc", "--home", str(home), "--keep-runs", "1", "--dry-run")
+    assert result.exit_code == 0 and "would be removed" in result.output
+    again = isthmus("plan", str(world.recipe), "--home", str(home), *SETTINGS, "--set", "preprocess.pca_dim=8")
+    assert "0 of 13 steps would run" in again.output
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "show", "diff", "gc", "search", "ui", "recipes", "sync", "runs"])
+def test_every_command_explains_itself(command: str) -> None:
+    result = isthmus(command, "--help")
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 5
+
+
+def test_recipes_are_listed_and_printed() -> None:
+    assert "emoji" in isthmus("recipes").output and "sue" in isthmus("recipes").output
+    assert "pairs_budget: 100" in isthmus("recipes", "--show", "emoji").output
+    assert "efficientnet-lite0" in isthmus("recipes", "--encoders").output
+
+
+def test_plan_and_help_import_no_heavy_library(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pipelines.cli import app; from pipelines.inspect import print_plan; import pipelines.align\n"
+        "heavy = {'ray', 'mlflow', 'torch', 'sklearn', 'faiss', 'matplotlib', 'onnxruntime'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_mistake_is_one_sentence_on_stderr_and_exit_code_two(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli",
+        "plan",
+        "emoji",
+        "--set",
+        "spectral.dim=0",
+        "--home",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "'spectral.dim'" in done.stderr and len(done.stderr.strip().splitlines()) == 1
