@@ -123,9 +123,11 @@ def snapshot(home: Path, artifacts_from: Any = None) -> list[Any]:
 
 
 def script(code: str, *args: str, **more: Any) -> subprocess.Popen[str]:
-    """Python code in its own process."""
+    """Python code in its own process, in the repository's root: its packages come before the tests' folders."""
     pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-c", code, *args], stdout=pipe, stderr=pipe, text=True, **more)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *args], stdout=pipe, stderr=pipe, text=True, cwd=Path(HERE).parent, **more
+    )
 
 
 def make(context: StepContext) -> dict[str, int]:
