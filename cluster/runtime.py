@@ -45,7 +45,8 @@ class RaySession:
     Inside a process that is connected already it is a no-op: it neither starts nor stops anything.
 
     Args:
-        address: of a running cluster (``auto``, ``host:port`` or ``ray://host:port``); None starts a local Ray.
+        address: of a running cluster (``auto``, ``host:port`` or ``ray://host:port``). None: what ``RAY_ADDRESS`` says
+            (Ray sets it in submitted jobs), else a local Ray is started.
         home: folder for the token of the local Ray (mode 0600).
         num_cpus: of the local Ray; None: all of this machine.
         object_store_bytes: of the local Ray; default 1 GiB, or 30 % of the memory if that is less.
@@ -61,7 +62,7 @@ class RaySession:
         num_cpus: int | None = None,
         object_store_bytes: int | None = None,
     ) -> None:
-        self.address, self._home = address, home
+        self.address, self._home = address or os.environ.get("RAY_ADDRESS"), home
         self._num_cpus, self._object_store_bytes = num_cpus, object_store_bytes
         self.started = False  # a local Ray, by us
         self.attached = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Literal
 
 from cluster.workflow.graph import Graph
@@ -12,7 +13,7 @@ from cluster.workflow.manifest import InputRef, Manifest
 from cluster.workflow.provenance import without_secrets
 from cluster.workflow.source import source_digest
 from cluster.workflow.step import Step
-from cluster.workflow.store import Output, Store
+from cluster.workflow.store import Found, Output, Store
 
 Status = Literal["hit", "miss", "stale"]
 
@@ -81,31 +82,35 @@ def plan(
     """
     forced = graph.downstream(force)
     plans: dict[str, StepPlan] = {}
+    published = cache(store.outputs)  # one listing, and none at all if everything hits
     for name in graph.steps:
-        plans[name] = _plan_step(graph, store, name, plans, verify=verify, trust=name in trusted)
+        found = store.find(name, graph.keys[name], verify=verify, trust=name in trusted)
+        if found.output is None and found.damage is None:
+            before = store.newest(name, published())
+            plans[name] = _never_made(graph, name, before)
+        else:
+            plans[name] = _made(graph, name, found, plans)
         if name in forced:
             word = "forced" if name in force else "a step before it is forced"
             plans[name] = replace(plans[name], status="stale", reasons=(word,), output=None)
     return Plan(_only_needed(graph, plans, forced))
 
 
-def _plan_step(
-    graph: Graph, store: Store, name: str, plans: Mapping[str, StepPlan], *, verify: bool, trust: bool
-) -> StepPlan:
-    step, key = graph.steps[name], graph.keys[name]
-    found = store.find(name, key, verify=verify, trust=trust)
-    if found.damage is not None:
+def _never_made(graph: Graph, name: str, before: Manifest | None) -> StepPlan:
+    key = graph.keys[name]
+    if before is None:
+        return StepPlan(name=name, key=key, status="miss", reasons=("never made",))
+    return StepPlan(name=name, key=key, status="stale", reasons=explain(graph.steps[name], before, graph.keys))
+
+
+def _made(graph: Graph, name: str, found: Found, plans: Mapping[str, StepPlan]) -> StepPlan:
+    step, key, output = graph.steps[name], graph.keys[name], found.sound
+    if output is None:
         return StepPlan(name=name, key=key, status="miss", broken=True, reasons=(f"damaged: {found.damage}",))
-    if found.output is None:
-        before = store.newest(name)
-        reasons = explain(step, before, graph.keys) if before else ("never made",)
-        return StepPlan(name=name, key=key, status="stale" if before else "miss", reasons=reasons)
     present = {n: p.output for n, p in plans.items() if p.output is not None}
-    if other := made_from_other_contents(step, found.output.manifest, present):
+    if other := made_from_other_contents(step, output.manifest, present):
         return StepPlan(name=name, key=key, status="stale", broken=True, reasons=other)
-    return StepPlan(
-        name=name, key=key, status="hit", warnings=_warnings(step, found.output.manifest), output=found.output
-    )
+    return StepPlan(name=name, key=key, status="hit", warnings=_warnings(step, output.manifest), output=output)
 
 
 def explain(step: Step, before: Manifest, keys: Mapping[str, str]) -> tuple[str, ...]:

@@ -58,7 +58,10 @@ class RayDispatcher:
         told, self._told = self._told, []
         done: list[Any] = []
         if self._jobs:
-            done, _ = ray.wait(list(self._jobs), num_returns=1, timeout=0 if told else timeout_s)
+            try:
+                done, _ = ray.wait(list(self._jobs), num_returns=1, timeout=0 if told else timeout_s)
+            except Exception:  # Ray itself is gone: asking for each result says so
+                done = list(self._jobs)
         outcomes = [self._outcome(ref) for ref in done]
         return [*told, *self._take_events(), *outcomes]
 

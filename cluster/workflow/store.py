@@ -78,10 +78,14 @@ class Store:
         broken = None if trust else damage(folder, manifest, verify=verify)
         return Found(output=Output(folder=folder, manifest=manifest), damage=broken)
 
-    def newest(self, step: str) -> Manifest | None:
-        """The manifest of the output of this step, under whatever key, that was published last."""
+    def newest(self, step: str, outputs: Mapping[str, float] | None = None) -> Manifest | None:
+        """The manifest of the output of this step, under whatever key, that was published last.
+
+        ``outputs``: what :meth:`outputs` returned, for callers that ask for many steps.
+        """
         pattern = re.compile(re.escape(step) + "-[0-9a-f]{16}")
-        names = {n: t for n, t in self._layout.names().items() if pattern.fullmatch(n)}
+        published = self.outputs() if outputs is None else outputs
+        names = {n: t for n, t in published.items() if pattern.fullmatch(n)}
         for name in sorted(names, key=lambda n: (names[n], n), reverse=True):
             manifest = self.read(name)
             if manifest is not None:

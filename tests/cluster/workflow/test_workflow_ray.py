@@ -69,6 +69,11 @@ def test_errors_of_bodies_are_one_sentence_and_never_retried(tmp_path: Path) -> 
     assert "ray" not in (result.error or "").replace(str(tmp_path), "")
 
 
+def test_an_error_inside_a_task_of_the_body_is_told_as_if_it_were_its_own(tmp_path: Path) -> None:
+    result = run(Graph.of(make("n", body="nested_error")), tmp_path)
+    assert result.steps["n"].error == "left.parquet: row 'a17' has 3 NaN values"
+
+
 def test_a_lost_worker_is_replaced_and_its_half_output_is_gone(tmp_path: Path) -> None:
     result = run(Graph.of(make("k", body="killed", times=2)), tmp_path)
     assert result.steps["k"].state is State.RAN

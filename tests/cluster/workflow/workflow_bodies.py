@@ -157,3 +157,15 @@ def nested_tasks(ctx: StepContext) -> dict[str, Any]:
         return value
 
     return {"sum": sum(ray.get([number.remote(n) for n in (1, 2, 3)]))}
+
+
+def nested_error(ctx: StepContext) -> dict[str, Any]:
+    """Fails in a task that it starts."""
+    import ray
+
+    @ray.remote
+    def fail() -> None:
+        raise UserError("row 'a17' has 3 NaN values", where="left.parquet")
+
+    ray.get(fail.remote())
+    return {}
