@@ -1,0 +1,183 @@
+"""Ray Train: runs a training loop of components on N workers, with a checkpoint after every epoch.
+
+A loop is a function ``loop(session, work, config)`` named as ``"module:function"``. It reads its data from ``work`` and
+leaves its result there (rank 0), so that nothing large travels through Ray. Checkpoints lie in ``work``, too: a killed
+worker is replaced and goes on from the last epoch, and so does the next run after a killed driver.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from cluster.workflow.step import Emit, StepContext
+from components.errors import UserError
+from components.files import Folder
+
+CHECKPOINTS = "checkpoints"
+# Train's controller looks after its workers this often; its default of 2 s is felt in short trainings.
+POLL_S = "0.3"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """Workers of one training.
+
+    Attributes:
+        engine: ``ray``, or ``local`` for this process (one worker).
+        workers: data-parallel processes; the global batch stays the same.
+        cpus_per_worker, gpus_per_worker: reserved by each.
+        max_failures: how often lost workers are replaced.
+    """
+
+    engine: str = "ray"
+    workers: int = 1
+    cpus_per_worker: float = 1.0
+    gpus_per_worker: float = 0.0
+    max_failures: int = 3
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Scaling:
+        """From a step's options, which may hold further keys."""
+        return cls(**{k: v for k, v in options.items() if k in cls.__dataclass_fields__})
+
+
+def train(loop: str, ctx: StepContext, config: Mapping[str, Any]) -> None:
+    """Run a loop to its end. ``config`` must be JSON; metrics of every epoch go to ``ctx.metric``.
+
+    Raises:
+        UserError: the cluster is too small for the workers, or they failed more often than allowed.
+    """
+    scaling = Scaling.of(ctx.options)
+    if scaling.engine == "local":
+        from components.training import LocalSession
+
+        _function(loop)(LocalSession(ctx.work.sub(CHECKPOINTS), Reporter(ctx.name, ctx.emit)), ctx.work, config)
+        return
+    _train_on_ray(loop, ctx, config, scaling)
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Sends an epoch's metrics to the driver. Picklable."""
+
+    step: str
+    emit: Emit
+
+    def __call__(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        for name, value in metrics.items():
+            event = {"kind": "metric", "step": self.step, "name": name, "value": float(value), "index": epoch}
+            self.emit(event)
+        self.emit({"kind": "progress", "step": self.step, "done": epoch, "total": None, "unit": "epochs"})
+
+
+def _train_on_ray(loop: str, ctx: StepContext, config: Mapping[str, Any], scaling: Scaling) -> None:
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    _must_fit(scaling)
+    resources = {"CPU": scaling.cpus_per_worker} | ({"GPU": scaling.gpus_per_worker} if scaling.gpus_per_worker else {})
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={
+            "loop": loop,
+            "work": ctx.work,
+            "config": dict(config),
+            "report": Reporter(ctx.name, ctx.emit),
+        },
+        scaling_config=ScalingConfig(
+            num_workers=scaling.workers, use_gpu=scaling.gpus_per_worker > 0, resources_per_worker=resources
+        ),
+        run_config=RunConfig(
+            name=f"{ctx.name}-{ctx.key[:16]}",
+            storage_path=f"{ctx.work.path}/train",
+            storage_filesystem=None if ctx.work.is_local else ctx.work.fs,
+            failure_config=FailureConfig(max_failures=scaling.max_failures),
+        ),
+    )
+    try:
+        trainer.fit()
+    except Exception as error:
+        raise _readable(error) from error
+
+
+def _worker(arguments: dict[str, Any]) -> None:
+    """What each worker runs."""
+    session = DistributedSession(arguments["work"], arguments["report"])
+    _function(arguments["loop"])(session, arguments["work"], arguments["config"])
+
+
+class DistributedSession:
+    """A :class:`components.training.Session` inside a Ray Train worker."""
+
+    def __init__(self, work: Folder, report: Reporter) -> None:
+        import ray.train
+        import ray.train.torch
+
+        from components.training import CheckpointStore
+
+        context = ray.train.get_context()
+        self.rank, self.world = context.get_world_rank(), context.get_world_size()
+        self.device = ray.train.torch.get_device()
+        self._store = CheckpointStore(work.sub(CHECKPOINTS))
+        self._report = report
+
+    def mean(self, tensor: Any) -> Any:
+        """Average over the workers (all-reduce)."""
+        if self.world == 1:
+            return tensor
+        import torch.distributed as dist
+
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total / self.world
+
+    def resume(self) -> Any:
+        return self._store.newest()
+
+    def save(self, checkpoint: Any, metrics: Mapping[str, float]) -> None:
+        """Rank 0 keeps the checkpoint; the report to Train is a barrier, so all workers are in the same epoch."""
+        import ray.train
+
+        if self.rank == 0:
+            self._store.write(checkpoint)
+            self._report(checkpoint.epoch, metrics)
+        ray.train.report({"epoch": checkpoint.epoch, **metrics})
+
+
+def _function(name: str) -> Any:
+    module, _, function = name.partition(":")
+    return getattr(import_module(module), function)
+
+
+def _must_fit(scaling: Scaling) -> None:
+    """Refuse what would wait for ever."""
+    import ray
+
+    have = ray.cluster_resources()
+    for kind, each in (("CPU", scaling.cpus_per_worker), ("GPU", scaling.gpus_per_worker)):
+        need = scaling.workers * each
+        if need > have.get(kind, 0.0):
+            raise UserError(
+                f"{scaling.workers} workers need {need:g} {kind}s, the cluster has {have.get(kind, 0.0):g}",
+                where="scaling",
+                do="ask for fewer workers, or for less per worker",
+            )
+
+
+def _readable(error: Exception) -> Exception:
+    """The root cause of a failed training, without Ray's wrapping."""
+    seen: BaseException = error
+    failures = getattr(error, "worker_failures", None)
+    if failures:
+        seen = next(iter(failures.values()))
+    while not isinstance(seen, UserError) and (inner := seen.__cause__ or getattr(seen, "cause", None)):
+        seen = inner
+    if isinstance(seen, UserError):
+        return seen
+    first = next((line for line in reversed(str(seen).splitlines()) if line.strip()), "")
+    return UserError(f"training failed: {type(seen).__name__}: {first.strip()}", do="see the step's log")
