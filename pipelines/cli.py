@@ -19,7 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-out = Console(highlight=False)
+# into a file or a pipe: wide enough for the tables
+out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
 err = Console(stderr=True, highlight=False)
 
 RecipeArg = Annotated[str, typer.Argument(help="Name of a built-in recipe, or a YAML file.")]

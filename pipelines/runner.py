@@ -43,7 +43,9 @@ def run_recipe(recipe: AlignRecipe, home: Home, options: RunOptions, console: Co
     Raises:
         UserError: an input is missing, the cluster cannot be reached, the store cannot be written.
     """
-    tracker = Tracker(home.path)  # first: its thread imports MLflow while the graph is being built
+    tracker = Tracker(
+        home.path, store_uri=home.store_uri
+    )  # first: its thread imports MLflow while the graph is being built
     try:
         result = _execute(recipe, home, options, console, tracker)
     finally:
@@ -51,6 +53,11 @@ def run_recipe(recipe: AlignRecipe, home: Home, options: RunOptions, console: Co
     if drained.pending:
         told = f"{drained.pending} records wait for {drained.uri}: {drained.problem}"
         console.print(f"{told}; the next run sends them, or `isthmus sync`", style="yellow", markup=False)
+    elif drained.problem:
+        console.print(f"MLflow: {drained.problem}", style="yellow", markup=False)
+    if drained.rejected:
+        refused = home.path / "outbox" / "rejected.jsonl"
+        console.print(f"MLflow refused {drained.rejected} records; they are in {refused}", style="yellow", markup=False)
     if result.error:
         console.print(result.error, style="red", markup=False, soft_wrap=True)
         return FAILED

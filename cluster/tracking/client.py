@@ -20,6 +20,8 @@ from cluster.tracking.records import tags_of
 
 UID_TAG = "isthmus.uid"
 PARENT_TAG = "mlflow.parentRunId"
+# Without it MLflow 3's UI opens an experiment on its page of language-model traces instead of the runs.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 MAX_METRICS = 800  # with 100 parameters and 100 tags it makes the 1,000 entities of a request
 MAX_PARAMS_OR_TAGS = 100
 # Answers that say "this record can never be stored"; anything else may pass later.
@@ -111,7 +113,7 @@ class Store:
         if found is None:
             location = artifacts.as_uri() if artifacts else None
             try:
-                return str(self.client.create_experiment(name, artifact_location=location))
+                return str(self.client.create_experiment(name, artifact_location=location, tags=EXPERIMENT_TAGS))
             except Exception:
                 found = self.client.get_experiment_by_name(name)  # another driver was faster
                 if found is None:
