@@ -12,14 +12,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from workflow_driver import DIAMOND, diamond, gated, short_leases, slow_chain
+from workflow_driver import DIAMOND, PLACES, diamond, gated, short_leases
 
 from cluster.workflow.executor import execute
 from cluster.workflow.inprocess import InProcess
 from cluster.workflow.store import Store
 
 DRIVER = str(Path(__file__).with_name("workflow_driver.py"))
-PLACES = ("body", "before-rename", "after-rename")
 
 
 def start(*args: object) -> subprocess.Popen[str]:
@@ -45,27 +44,18 @@ def wait_for(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
-    """One store for each place at which a driver was killed; all drivers run at once."""
-    homes = {(s, p): tmp_path_factory.mktemp(f"{s}-{p}") for s in DIAMOND for p in PLACES}
-    for batch in (DIAMOND[:2], DIAMOND[2:]):
-        running = [
-            start(homes[s, p] / "store", "--die", f"{s}:{p}", "--trace", homes[s, p] / "trace")
-            for s in batch
-            for p in PLACES
-        ]
-        for process in running:
-            process.communicate(timeout=60)
-            assert process.returncode == -signal.SIGKILL
-    return homes
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one store for each place at which a driver was killed."""
+    root = tmp_path_factory.mktemp("killed")
+    ends = answer(start(root, "--die-everywhere"))
+    assert ends == {f"{s}-{p}": signal.SIGKILL for s in DIAMOND for p in PLACES}
+    return root
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("step", DIAMOND)
-def test_after_a_kill_the_same_command_runs_only_what_was_unfinished(
-    killed: dict[tuple[str, str], Path], step: str, place: str
-) -> None:
-    home = killed[step, place]
+def test_after_a_kill_the_same_command_runs_only_what_was_unfinished(killed: Path, step: str, place: str) -> None:
+    home = killed / f"{step}-{place}"
     before = traced(home / "trace")
     graph = diamond(str(home / "trace"))
     store = Store.at(home / "store")
@@ -150,7 +140,3 @@ def test_a_zombie_cannot_publish(tmp_path: Path) -> None:
     assert output.manifest.made["run"] == "heir"
     assert traced(trace) == {"gated": 2}
     assert list((tmp_path / "store" / "tmp").iterdir()) == []
-
-
-def test_the_chain_helper_is_a_chain() -> None:
-    assert list(slow_chain(0.1, "t").steps) == ["one", "two", "three"]

@@ -104,7 +104,7 @@ def _grow(path: Path) -> None:
         (_flip, "bit-flipped"),
         (Path.unlink, "missing"),
         (_grow, "grown"),
-        (os.truncate, "truncated"),
+        (lambda path: os.truncate(path, 0), "truncated (0 of"),
     ],
 )
 @pytest.mark.parametrize("name", ["shards/part-0.parquet", "about.json"])

@@ -1,8 +1,10 @@
 """A driver process for the tests: runs the diamond in process, and dies where it is told to.
 
-    python workflow_driver.py STORE [--die STEP:PLACE] [--trace FILE] [--seconds S] [--gate FILE] [--expiry S]
+    python workflow_driver.py STORE [--trace FILE] [--seconds S] [--gate FILE] [--expiry S]
+    python workflow_driver.py FOLDER --die-everywhere
 
-PLACE is body, before-rename or after-rename. Prints the run's states as JSON.
+The first prints the run's states as JSON. The second forks a driver for each step and place, and lets it die there:
+in FOLDER/<step>-<place>/store, with a trace beside it; it prints how each of them ended.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ from cluster.workflow.executor import execute
 from cluster.workflow.graph import Graph
 from cluster.workflow.inprocess import InProcess
 from cluster.workflow.lease import LeaseTiming
+from cluster.workflow.owner import Owner
+from cluster.workflow.provenance import provenance
 from cluster.workflow.step import Step
 from cluster.workflow.store import Store
 
 DIAMOND = ("top", "left", "right", "end")
+PLACES = ("body", "before-rename", "after-rename")
 
 
 def diamond(trace: str | None = None, die: str | None = None) -> Graph:
@@ -68,26 +73,41 @@ def _die_at_rename(step: str, place: str) -> None:
     local_layout.os.rename = deadly  # type: ignore[attr-defined]
 
 
+def die_everywhere(root: Path) -> dict[str, int]:
+    """Name of the folder -> signal that ended the driver. Forked: importing takes longer than dying."""
+    provenance(), Owner.new()  # once, for all of them
+    drivers = {}
+    for step in DIAMOND:
+        for place in PLACES:
+            folder = root / f"{step}-{place}"
+            folder.mkdir()
+            drivers[folder.name] = os.fork() or _die(folder, step, place)
+    return {name: -os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for name, pid in drivers.items()}
+
+
+def _die(folder: Path, step: str, place: str) -> int:
+    if place != "body":
+        _die_at_rename(step, place)
+    graph = diamond(str(folder / "trace"), step if place == "body" else None)
+    # one at a time: else a step may have run that is not published yet when we die
+    execute(graph, Store.at(folder / "store"), InProcess, max_parallel=1)
+    os._exit(0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("store", type=Path)
-    parser.add_argument("--die", default="")
+    parser.add_argument("--die-everywhere", action="store_true")
     parser.add_argument("--trace")
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--gate")
     parser.add_argument("--expiry", type=float, default=20.0)
     args = parser.parse_args()
-    step, _, place = args.die.partition(":")
-    if place.endswith("rename"):
-        _die_at_rename(step, place)
-    graph = diamond(args.trace, step if place == "body" else None)
-    if args.gate:
-        graph = gated(args.gate, args.trace)
-    if args.seconds is not None:
-        graph = slow_chain(args.seconds, args.trace)
-    one_at_a_time = 1 if args.die else None  # else a step may have run that is not published yet when we die
-    timing = short_leases(args.expiry)
-    result = execute(graph, Store.at(args.store), InProcess, timing=timing, max_parallel=one_at_a_time)
+    if args.die_everywhere:
+        print(json.dumps(die_everywhere(args.store)))
+        return
+    graph = gated(args.gate, args.trace) if args.gate else slow_chain(args.seconds, args.trace)
+    result = execute(graph, Store.at(args.store), InProcess, timing=short_leases(args.expiry))
     print(json.dumps({"states": {n: s.state.value for n, s in result.steps.items()}, "error": result.error}))
 
 
