@@ -33,7 +33,7 @@ class Kernel:
         median = float(np.median(finite))
         if scale == "global":
             return cls(scale, scale_k, np.full(len(own), median))
-        return cls(scale, scale_k, np.clip(own, 1e-3 * median, 1e6 * median))  # duplicates have distance 0
+        return cls(scale, scale_k, np.maximum(own, 0.1 * median))  # duplicates have distance 0
 
     def query_scales(self, distances: np.ndarray) -> np.ndarray:
         """Scales of new rows from their distances [Q, k] to the fit rows, nearest first."""

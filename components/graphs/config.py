@@ -19,7 +19,7 @@ class GraphConfig:
         neighbours: neighbours of each row, itself not counted.
         scale_k: the Gaussian's scale is the distance to this neighbour (1 = nearest).
         scale: ``local`` = exp(-d^2 / (s_i s_j)) with a scale per row; ``global`` = exp(-d^2 / s^2), s their median.
-        density: exponent alpha in 0..1; weights are divided by (d_i d_j)^alpha (Coifman & Lafon 2006), 1 removes density.
+        density: exponent alpha, 0 to 1: weights are divided by (d_i d_j)^alpha (Coifman & Lafon 2006).
         components: what to do if the graph is disconnected: ``bridge`` adds the shortest edges between the parts,
             ``largest`` keeps the largest part, ``error`` refuses.
         exact_below: with fewer rows than this neighbours are exact; above, k-means cells are searched.

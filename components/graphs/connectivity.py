@@ -90,7 +90,9 @@ def _shortest_exits(points: np.ndarray, labels: np.ndarray, rng: np.random.Gener
         squared[labels[block, None] == labels[None]] = np.inf
         nearest = squared.argmin(1)
         for row, other, value in zip(block, nearest, squared[np.arange(len(block)), nearest], strict=True):
-            best[int(labels[row])] = min(best.get(int(labels[row]), (np.inf, 0, 0)), (float(value), int(row), int(other)))
+            best[int(labels[row])] = min(
+                best.get(int(labels[row]), (np.inf, 0, 0)), (float(value), int(row), int(other))
+            )
     pairs = {(min(a, b), max(a, b)) for _, a, b in best.values()}
     return np.array(sorted(pairs), dtype=np.int64)
 
