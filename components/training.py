@@ -1,6 +1,6 @@
 """What a training loop needs from where it runs, so that loops stay free of Ray and of process groups.
 
-A loop is given a :class:`Session`. :class:`LocalSession` is one process; :mod:`cluster.training` has the distributed one.
+A loop is given a :class:`Session`: :class:`LocalSession` is one process, :mod:`cluster.training` has the other one.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def _bridge(weights: sp.csr_matrix, points: np.ndarray, kernel: Kernel, seed: in
 def _shortest_exits(points: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One edge (inside, outside) for each part but the largest, no edge twice. [E, 2] int64."""
     queries = _queries(labels, rng)
-    best: dict[int, tuple[float, int, int]] = {}
+    best = dict.fromkeys(range(int(labels.max()) + 1), (np.inf, 0, 0))
     norms = np.einsum("nd,nd->n", points, points, dtype=np.float64)
     for start in range(0, len(queries), 512):
         block = queries[start : start + 512]
@@ -90,10 +90,9 @@ def _shortest_exits(points: np.ndarray, labels: np.ndarray, rng: np.random.Gener
         squared[labels[block, None] == labels[None]] = np.inf
         nearest = squared.argmin(1)
         for row, other, value in zip(block, nearest, squared[np.arange(len(block)), nearest], strict=True):
-            best[int(labels[row])] = min(
-                best.get(int(labels[row]), (np.inf, 0, 0)), (float(value), int(row), int(other))
-            )
-    pairs = {(min(a, b), max(a, b)) for _, a, b in best.values()}
+            part = int(labels[row])
+            best[part] = min(best[part], (float(value), int(row), int(other)))
+    pairs = {(min(a, b), max(a, b)) for value, a, b in best.values() if np.isfinite(value)}
     return np.array(sorted(pairs), dtype=np.int64)
 
 

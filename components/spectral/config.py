@@ -63,9 +63,8 @@ class SpectralNetConfig:
         _positive("spectral.spectralnet.learning_rate", self.learning_rate)
         _positive("spectral.spectralnet.min_learning_rate", self.min_learning_rate)
         if not self.widths or min(self.widths) < 1:
-            raise UserError(
-                f"widths are {self.widths}", where="spectral.spectralnet.widths", do="allowed: 1 or more each"
-            )
+            where = "spectral.spectralnet.widths"
+            raise UserError(f"widths are {self.widths}", where=where, do="allowed: 1 or more each")
         if self.batch <= self.dim:
             raise UserError(
                 f"batch {self.batch} cannot orthogonalise {self.dim} dimensions",

@@ -49,7 +49,7 @@ def leading_eigenpairs(
         if full or krylov.num_products % 4 == 0:
             values, coefficients, residuals = krylov.ritz()
             enough = len(values) >= count and bool((residuals[:count] <= tolerance).all())
-            if enough or krylov.num_products >= max_products and len(values) >= count:
+            if enough or (krylov.num_products >= max_products and len(values) >= count):
                 vectors = krylov.vectors(coefficients[:, :count])
                 return EigenPairs(values[:count].numpy(), vectors, residuals[:count].numpy(), krylov.num_products)
             if full:

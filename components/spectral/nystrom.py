@@ -122,8 +122,8 @@ class Nystrom(Transform):
         fit = self.tensors["rows"]
         squared = np.einsum("qd,qd->q", x, x)[:, None] + np.einsum("nd,nd->n", fit, fit)[None] - 2.0 * (x @ fit.T)
         slack = 1e-5 * float(np.abs(squared).max(initial=0.0))  # of the float32 product; the caller checks exactly
-        near: tuple[np.ndarray, np.ndarray] = np.nonzero(squared <= self.tensors["radii"][None] ** 2 + slack)
-        return near
+        rows, columns = np.nonzero(squared <= self.tensors["radii"][None] ** 2 + slack)
+        return rows, columns
 
     def _candidates(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         assert self._index is not None

@@ -98,9 +98,9 @@ def outputs(net: nn.Module, rows: np.ndarray, scale: float) -> np.ndarray:
     device = next(net.parameters()).device
     parts = [
         net(torch.from_numpy(np.ascontiguousarray(rows[s : s + CHUNK], np.float32)).to(device) * scale).cpu().numpy()
-        for s in range(0, len(rows), CHUNK)
+        for s in range(0, max(1, len(rows)), CHUNK)
     ]
-    return np.concatenate(parts).astype(np.float64) if parts else np.zeros((0, net[-2].out_features))  # type: ignore[index]
+    return np.concatenate(parts).astype(np.float64)
 
 
 def rotate(y: np.ndarray, weights: sp.csr_matrix) -> Rotation:

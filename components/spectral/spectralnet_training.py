@@ -129,7 +129,11 @@ class _Training:
     def _multiplier(
         self, y_other: torch.Tensor, y_anchor: torch.Tensor, y_neighbour: torch.Tensor, v: torch.Tensor
     ) -> torch.Tensor:
-        """tr(Lambda Y^T Y): Lagrange's term of Y^T Pi Y = I, Lambda = E (y_i - y_j)(y_i - y_j)^T / 2 held constant."""
+        """tr(Lambda Y^T Pi Y): the Lagrange term of Y^T Pi Y = I, with Lambda = Y^T (D - W) Y / vol held constant.
+
+        Without it, V held constant makes every step shrink the outputs, the smooth ones least: the Gram matrix loses
+        its rank and training diverges. With it the step is the exact gradient of tr((Y^T Pi Y)^-1 Y^T (D - W) Y).
+        """
         with torch.no_grad():
             difference = (y_anchor - y_neighbour) @ v
             lagrange = self._global(difference.T @ difference / 2)
