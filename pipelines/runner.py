@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.tracking.tracker import Tracker
+from cluster.workflow.events import Event
 from cluster.workflow.executor import execute
-from cluster.workflow.job import Dispatcher
+from cluster.workflow.job import Dispatcher, Outcome
 from cluster.workflow.results import RunResult, State
 from cluster.workflow.store import Store
 from components.files import Folder
@@ -79,7 +80,7 @@ def _execute(recipe: AlignRecipe, home: Home, options: RunOptions, console: Cons
         return execute(
             graph,
             Store(home.store),
-            _dispatcher(options, home),
+            _dispatcher(options, home, console),
             listener=listen,
             force=options.force,
             verify=options.verify,
@@ -89,28 +90,35 @@ def _execute(recipe: AlignRecipe, home: Home, options: RunOptions, console: Cons
         )
 
 
-def _dispatcher(options: RunOptions, home: Home) -> Callable[[], Dispatcher]:
+def _dispatcher(options: RunOptions, home: Home, console: Console) -> Callable[[], Dispatcher]:
     """A factory: nothing starts unless a step has to run."""
     if options.use_ray:
-        return lambda: _start_ray(options, home)
+        return lambda: _start_ray(options, home, console)
     from cluster.workflow.inprocess import InProcess
 
     return InProcess
 
 
-def _start_ray(options: RunOptions, home: Home) -> Dispatcher:
+def _start_ray(options: RunOptions, home: Home, console: Console) -> Dispatcher:
     from cluster.runtime import RaySession
     from cluster.workflow.ray_dispatch import RayDispatcher
 
     class OnRay(RayDispatcher):
-        """Ends the connection, or the local Ray, with the run."""
+        """Ends the connection, or the local Ray, with the run; keeps Ray's own logs if a step failed."""
 
         def __init__(self, session: RaySession) -> None:
-            self._session = session.start()
-            super().__init__()
+            self._session, self._failed = session.start(), False
+            super().__init__(elastic=session.attached)  # a cluster may grow: steps wait for it
+
+        def poll(self, timeout_s: float) -> list[Event | Outcome]:
+            messages = super().poll(timeout_s)
+            self._failed |= any(isinstance(m, Outcome) and m.error for m in messages)
+            return messages
 
         def close(self) -> None:
             super().close()
+            if self._failed and (logs := self._session.keep_logs()):
+                console.print(f"Ray's own logs: {logs}", style="dim", markup=False, soft_wrap=True)
             self._session.stop()
 
     return OnRay(RaySession(options.address, home=home.path))

@@ -21,15 +21,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 @pytest.fixture(scope="session")
 def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One local Ray for every test that needs one; started at the first of them."""
-    import ray
-
     from cluster.runtime import quiet_environment
+
+    quiet_environment()  # before Ray is imported
+    import ray
 
     token = tmp_path_factory.mktemp("ray-auth") / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
-    quiet_environment()
     ray.init(
         address="local",
         num_cpus=2,
