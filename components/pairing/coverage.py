@@ -1,0 +1,95 @@
+"""The choice of items by how well they stand for a corpus, for a thousand or for millions of rows.
+
+Few candidates are chosen from at once. Many go through GreeDi (Mirzasoleiman, Karbasi, Sarkar, Krause 2013): shards by
+hash of the id, a greedy choice in each against a sample of the targets, then a greedy choice among the shards' choices.
+Time is O(N T D) with T = 2,048 targets a shard; memory is that of one shard, whatever N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from components.errors import UserError
+from components.pairing.config import CoverageConfig
+from components.pairing.facility_location import FacilityLocation
+from components.pairing.greedy import Objective, Picks, greedy
+from components.pairing.kernel_variance import KernelVariance
+from components.pairing.medoids import medoids
+from components.pairing.views import View
+
+SHARD_TARGETS = 2048
+# A shard holds at least this many times the budget, so that every round leaves at most half of the candidates.
+SHARD_BUDGETS = 4
+_OBJECTIVES: dict[str, Any] = {
+    "facility-location": FacilityLocation,
+    "k-medoids": FacilityLocation,  # orders the medoids
+    "kernel-variance": KernelVariance,
+}
+
+
+class Sum:
+    """Objectives over the same candidates, added up."""
+
+    def __init__(self, parts: Sequence[Objective]) -> None:
+        self._parts = parts
+        self.size = parts[0].size
+        self.submodular = all(part.submodular for part in parts)
+
+    def gains(self, rows: np.ndarray) -> np.ndarray:
+        return np.sum([part.gains(rows) for part in self._parts], axis=0)
+
+    def add(self, row: int) -> None:
+        for part in self._parts:
+            part.add(row)
+
+
+def choose(views: Sequence[View], budget: int, config: CoverageConfig, taken: Sequence[int] = ()) -> Picks:
+    """Choose ``budget`` candidates that stand best for the targets of all views.
+
+    Args:
+        views: one or both sides; candidate c of each is the same item. Candidates must be in order of a hash of their
+            ids: shards are runs of them.
+        budget: how many. Choices for smaller budgets are the beginnings of this one, unless the method is k-medoids or
+            the candidates are so many and the budget so large that it decides the size of the shards.
+        config: method and settings.
+        taken: candidates that must not be chosen.
+
+    Returns:
+        Candidates in order of choice and their gains.
+
+    Raises:
+        UserError: fewer candidates than the budget.
+    """
+    free = np.setdiff1d(np.arange(len(views[0].candidates)), np.asarray(taken, dtype=np.int64))
+    if len(free) < budget:
+        raise UserError(f"{budget} are asked for and only {len(free)} can be chosen", where="budget", do="lower it")
+    if config.method == "k-medoids":
+        free = free[medoids([view.take(free) for view in views], budget, config)]
+    else:
+        free = _shard_winners(views, free, budget, config)
+    some = [view.take(free).with_targets(0, config.max_targets) for view in views]
+    picks = _greedy(some, budget, config)
+    return Picks([int(free[row]) for row in picks.rows], picks.gains)
+
+
+def _shard_winners(views: Sequence[View], rows: np.ndarray, budget: int, config: CoverageConfig) -> np.ndarray:
+    """Candidates that are left when at most a shard's worth of them may be. Ascending."""
+    size = max(config.shard_rows, SHARD_BUDGETS * budget)
+    while len(rows) > size:
+        shards = np.array_split(rows, -(-len(rows) // size))
+        winners = [_shard(views, shard, n / len(shards), budget, config) for n, shard in enumerate(shards)]
+        rows = np.sort(np.concatenate(winners))
+    return rows
+
+
+def _shard(views: Sequence[View], rows: np.ndarray, start: float, budget: int, config: CoverageConfig) -> np.ndarray:
+    """Choice among some candidates against a sample of the targets that begins at the share ``start`` of them."""
+    some = [view.take(rows).with_targets(int(start * len(view.targets)), SHARD_TARGETS) for view in views]
+    return rows[_greedy(some, budget, config).rows]
+
+
+def _greedy(views: Sequence[View], budget: int, config: CoverageConfig) -> Picks:
+    return greedy(Sum([_OBJECTIVES[config.method](view, config) for view in views]), budget)
