@@ -33,9 +33,9 @@ def run_bench(name: str, *, quick: bool, metrics_out: Path | None, console: Cons
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested dicts and lists as one dict with dotted keys."""
     if isinstance(value, dict):
-        items = value.items()
+        items: list[tuple[Any, Any]] = list(value.items())
     elif isinstance(value, list | tuple):
-        items = enumerate(value)
+        items = list(enumerate(value))
     else:
         return {prefix: value}
     flat: dict[str, Any] = {}

@@ -1,0 +1,229 @@
+"""The MMD net: moves the left side onto the right one until their distributions agree (SUE, arXiv 2505.21524 §3).
+
+x' = x + MLP(x), trained to minimise the maximum mean discrepancy between moved left and right rows. All fits (one per
+draw of the known pairs) are trained at once: parameters and data carry a leading axis.
+Letters: ``E`` fits, ``B`` rows of a batch, ``N1, N2`` rows of the sides, ``P`` pairs, ``R`` shared dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from components.alignment.mmd_config import MMDConfig
+from components.errors import UserError
+from components.training import Checkpoint, Session, mean_gradients, pack, share, unpack
+from components.transforms import Spec, Tensors, Transform
+
+MAX_VALIDATION = 1024
+
+
+@dataclass(frozen=True)
+class SharedRows:
+    """Canonical coordinates of E fits: ``left`` [E, N1, R], ``right`` [E, N2, R], pairs [E, P, R] twice."""
+
+    left: np.ndarray
+    right: np.ndarray
+    left_pairs: np.ndarray
+    right_pairs: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, rows in vars(self).items():
+            if rows.ndim != 3 or rows.shape[0] != self.left.shape[0] or rows.shape[2] != self.left.shape[2]:
+                raise ValueError(f"{name} has shape {rows.shape}, left has {self.left.shape}")
+            if not np.isfinite(rows).all():
+                raise UserError(f"{name} has NaN or infinite values", where="mmd")
+        if min(self.left.shape[1], self.right.shape[1]) < 4:
+            raise UserError("an MMD net needs at least 4 unpaired rows on each side", where="mmd")
+
+
+@dataclass(frozen=True)
+class MMDFit:
+    """Trained nets of E fits, and squared MMD on the rows kept back, ``before`` and ``after`` [E]."""
+
+    nets: tuple[ResidualMLP, ...]
+    before: np.ndarray
+    after: np.ndarray
+    best_epoch: np.ndarray
+
+
+class ResidualMLP(Transform):
+    """``x + MLP(x)`` with ReLU. [N, R] -> [N, R] float32."""
+
+    kind = "residual-mlp"
+
+    def __init__(self, weights: Sequence[np.ndarray], biases: Sequence[np.ndarray]) -> None:
+        self.weights = [w.astype(np.float32) for w in weights]
+        self.biases = [b.astype(np.float32) for b in biases]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        hidden = np.asarray(x, np.float32)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            hidden = np.maximum(hidden @ weight + bias, 0.0)
+        return (x + hidden @ self.weights[-1] + self.biases[-1]).astype(np.float32)
+
+    def state(self) -> tuple[Spec, Tensors]:
+        layers = len(self.weights)
+        tensors = {f"weight.{n}": self.weights[n] for n in range(layers)}
+        return {"layers": layers}, tensors | {f"bias.{n}": self.biases[n] for n in range(layers)}
+
+    @classmethod
+    def from_state(cls, spec: Spec, tensors: Mapping[str, np.ndarray]) -> ResidualMLP:
+        layers = range(int(spec["layers"]))
+        return cls([tensors[f"weight.{n}"] for n in layers], [tensors[f"bias.{n}"] for n in layers])
+
+
+def mmd2(x: torch.Tensor, y: torch.Tensor, bandwidths: Sequence[float] = (0.5, 1.0, 2.0)) -> torch.Tensor:
+    """Squared MMD (V-statistic) of ``x`` [E, B, R] and ``y`` [E, C, R]. [E], never below 0 but for rounding.
+
+    The kernel is a sum of Gaussians exp(-d^2 / (b s)), s the mean squared distance of different rows of the joint
+    batch (constant in the gradient).
+    """
+    joint = torch.cat([x, y], dim=1)
+    squared = (joint.unsqueeze(2) - joint.unsqueeze(1)).square().sum(-1) if joint.shape[1] <= 64 else _squared(joint)
+    rows, left = joint.shape[1], x.shape[1]
+    scale = (squared.detach().sum((1, 2)) / (rows * (rows - 1))).clamp_min(1e-12)
+    kernel = torch.stack([torch.exp(-squared / (b * scale[:, None, None])) for b in bandwidths]).sum(0)
+    within = kernel[:, :left, :left].mean((1, 2)) + kernel[:, left:, left:].mean((1, 2))
+    return within - 2 * kernel[:, :left, left:].mean((1, 2))
+
+
+def _squared(rows: torch.Tensor) -> torch.Tensor:
+    """Squared distances by one matrix product. [E, B, R] -> [E, B, B]"""
+    norms = rows.square().sum(-1)
+    return (norms[:, :, None] + norms[:, None, :] - 2 * rows @ rows.transpose(1, 2)).clamp_min(0.0)
+
+
+def fit_mmd(rows: SharedRows, config: MMDConfig, session: Session, *, seed: int = 0) -> MMDFit:
+    """Train all E nets; resumes from the session's newest checkpoint.
+
+    The weights with the smallest MMD on the rows kept back are returned; the untouched space counts as one candidate.
+    """
+    training = _Training(rows, config, session, seed)
+    found = session.resume()
+    if found:
+        training.restore(found)
+    while training.epoch < config.epochs:
+        training.run_epoch()
+    return training.result()
+
+
+class _Nets(nn.Module):
+    """E residual MLPs side by side. The last layer starts at zero: training starts from the untouched space."""
+
+    def __init__(self, fits: int, dim: int, widths: Sequence[int], seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        sizes = [dim, *widths, dim]
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for n, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+            last = n == len(widths)
+            weight = torch.randn(fits, inputs, outputs, generator=generator) * (2.0 / inputs) ** 0.5
+            self.weights.append(nn.Parameter(torch.zeros_like(weight) if last else weight))
+            self.biases.append(nn.Parameter(torch.zeros(fits, 1, outputs)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = x
+        for n, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            hidden = torch.baddbmm(bias, hidden, weight)
+            hidden = torch.relu(hidden) if n < len(self.weights) - 1 else hidden
+        return x + hidden
+
+
+class _Training:
+    def __init__(self, rows: SharedRows, config: MMDConfig, session: Session, seed: int) -> None:
+        self.config, self.session, self.seed = config, session, seed
+        self.left, self.right, self.left_pairs, self.right_pairs = (
+            torch.from_numpy(np.ascontiguousarray(r, np.float32)).to(session.device) for r in vars(rows).values()
+        )
+        fits, _, dim = rows.left.shape
+        self.nets = _Nets(fits, dim, config.widths, seed).to(session.device)
+        self.optimizer = torch.optim.AdamW(self.nets.parameters(), lr=config.learning_rate)
+        rng = np.random.default_rng([seed, 0])
+        self.train_left, self.held_left = self._split(rows.left.shape[1], rng)
+        self.train_right, self.held_right = self._split(rows.right.shape[1], rng)
+        self.steps = max(1, min(len(self.train_left), len(self.train_right)) // config.batch)
+        self.epoch = 0
+        self.before = self.best = self._validate()
+        self.best_epoch = torch.zeros(fits, dtype=torch.int64, device=session.device)
+        self.best_state = self._state()
+
+    def _split(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        order = rng.permutation(count)
+        held = min(max(2, round(self.config.validation_fraction * count)), MAX_VALIDATION)
+        return np.sort(order[held:]), np.sort(order[:held])
+
+    def run_epoch(self) -> None:
+        losses = [self._step(step) for step in range(self.steps)]
+        self.epoch += 1
+        now = self._validate()
+        better = now < self.best
+        self.best = torch.where(better, now, self.best)
+        self.best_epoch = torch.where(better, self.epoch, self.best_epoch)
+        for name, value in self._state().items():
+            self.best_state[name][better] = value[better]
+        metrics = {"loss": float(np.mean(losses)), "validation_mmd2": float(now.mean())}
+        self.session.save(self._checkpoint(), metrics)
+
+    def _step(self, step: int) -> float:
+        """The loss of the global batch; each worker moves its share of the rows and sees the others' moved rows."""
+        rng = np.random.default_rng([self.seed, 1, self.epoch, step])
+        left = rng.choice(self.train_left, min(self.config.batch, len(self.train_left)), replace=False)
+        right = rng.choice(self.train_right, min(self.config.batch, len(self.train_right)), replace=False)
+        loss = mmd2(self._moved(self.left, left), self.right[:, right], self.config.bandwidths).sum()
+        if self.config.pair_weight:
+            moved = self._moved(self.left_pairs, np.arange(self.left_pairs.shape[1]))
+            loss = loss + self.config.pair_weight * (moved - self.right_pairs).square().sum(-1).mean(1).sum()
+        self.optimizer.zero_grad()
+        # each worker holds the gradient of its own rows only; the average over workers times their number is the sum
+        (loss * self.session.world).backward()
+        mean_gradients(list(self.nets.parameters()), self.session)
+        self.optimizer.step()
+        return float(loss.detach()) / len(self.left)
+
+    def _moved(self, rows: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
+        """Moved rows of the global batch: this worker's share with its gradient, the others' as constants."""
+        mine = share(np.arange(len(chosen)), self.session)
+        own = self.nets(rows[:, chosen[mine]])
+        if self.session.world == 1:
+            return own
+        with torch.no_grad():
+            padded = torch.zeros(len(rows), len(chosen), rows.shape[2], device=rows.device)
+            padded[:, mine] = own
+            everything = self.session.mean(padded) * self.session.world
+        return torch.cat([everything[:, : mine[0]], own, everything[:, mine[-1] + 1 :]], dim=1)
+
+    @torch.no_grad()
+    def _validate(self) -> torch.Tensor:
+        moved = self.nets(self.left[:, self.held_left])
+        return mmd2(moved, self.right[:, self.held_right], self.config.bandwidths)
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        return {name: value.detach().clone() for name, value in self.nets.state_dict().items()}
+
+    def _checkpoint(self) -> Checkpoint:
+        best = {f"best.{n}": v.numpy().copy() for n, v in self.best_state.items()}
+        facts = {"best": self.best.tolist(), "best_epoch": self.best_epoch.tolist()}
+        return Checkpoint(self.epoch, pack(self.nets, self.optimizer) | best, facts)
+
+    def restore(self, found: Checkpoint) -> None:
+        unpack(found.arrays, self.nets, self.optimizer)
+        device = self.session.device
+        best = {n[5:]: v for n, v in found.arrays.items() if n.startswith("best.")}
+        self.best_state = {n: torch.from_numpy(v.copy()).to(device) for n, v in best.items()}
+        self.best = torch.tensor(found.facts["best"], device=device)
+        self.best_epoch = torch.tensor(found.facts["best_epoch"], device=device)
+        self.epoch = found.epoch
+
+    def result(self) -> MMDFit:
+        state = {n: v.numpy().copy() for n, v in self.best_state.items()}
+        layers = range(len(self.nets.weights))
+        nets = tuple(
+            ResidualMLP([state[f"weights.{n}"][fit] for n in layers], [state[f"biases.{n}"][fit, 0] for n in layers])
+            for fit in range(len(self.left))
+        )
+        return MMDFit(nets, self.before.cpu().numpy(), self.best.cpu().numpy(), self.best_epoch.cpu().numpy())
