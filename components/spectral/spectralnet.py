@@ -19,7 +19,7 @@ from components.graphs.walk import degrees
 from components.spectral.eigen import signs
 from components.transforms import Spec, Tensors, Transform
 
-JITTER = 1e-10
+JITTER = 1e-12
 CHUNK = 8192
 
 
