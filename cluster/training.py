@@ -158,7 +158,7 @@ def _must_fit(scaling: Scaling) -> None:
     """Refuse what would wait for ever."""
     import ray
 
-    have = ray.cluster_resources()
+    have = ray.cluster_resources()  # type: ignore[no-untyped-call]
     for kind, each in (("CPU", scaling.cpus_per_worker), ("GPU", scaling.gpus_per_worker)):
         need = scaling.workers * each
         if need > have.get(kind, 0.0):

@@ -17,7 +17,7 @@ class MMDConfig:
         learning_rate: of AdamW.
         epochs: passes over the smaller side.
         pair_weight: weight of the mean squared distance of known pairs; 0 as published.
-        validation_fraction: rows of each side kept back; the weights with the smallest MMD on them are kept.
+        validation_fraction: rows of each side kept back to choose the epoch, and as many again to report on.
         bandwidths: Gaussian kernels, as multiples of the mean squared distance within the joint batch.
     """
 
@@ -36,7 +36,7 @@ class MMDConfig:
             ("learning_rate", self.learning_rate > 0, "above 0"),
             ("epochs", self.epochs >= 1, "1 or more"),
             ("pair_weight", self.pair_weight >= 0, "0 or more"),
-            ("validation_fraction", 0 < self.validation_fraction < 1, "between 0 and 1"),
+            ("validation_fraction", 0 < self.validation_fraction < 0.4, "between 0 and 0.4"),
             ("bandwidths", bool(self.bandwidths) and min(self.bandwidths, default=0) > 0, "one or more, above 0"),
         )
         for name, good, allowed in checks:

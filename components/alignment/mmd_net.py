@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import nn
 
+from components.alignment.mmd import mmd2
 from components.alignment.mmd_config import MMDConfig
 from components.errors import UserError
 from components.training import Checkpoint, Session, mean_gradients, pack, share, unpack
 from components.transforms import Spec, Tensors, Transform
 
-MAX_VALIDATION = 1024
+MAX_HELD = 1024  # rows of a side that MMD is measured on
+
+MIN_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,20 @@ class SharedRows:
                 raise ValueError(f"{name} has shape {rows.shape}, left has {self.left.shape}")
             if not np.isfinite(rows).all():
                 raise UserError(f"{name} has NaN or infinite values", where="mmd")
-        if min(self.left.shape[1], self.right.shape[1]) < 4:
-            raise UserError("an MMD net needs at least 4 unpaired rows on each side", where="mmd")
+        if min(self.left.shape[1], self.right.shape[1]) < MIN_ROWS:
+            raise UserError(f"an MMD net needs at least {MIN_ROWS} unpaired rows on each side", where="mmd")
 
 
 @dataclass(frozen=True)
 class MMDFit:
-    """Trained nets of E fits, and squared MMD on the rows kept back, ``before`` and ``after`` [E]."""
+    """Trained nets of E fits.
+
+    Attributes:
+        nets: of each fit's best epoch.
+        before, after: unbiased squared MMD before and after moving, on rows that were neither trained on nor used to
+            choose the epoch. [E]
+        best_epoch: by validation rows; 0 = the untouched space. [E]
+    """
 
     nets: tuple[ResidualMLP, ...]
     before: np.ndarray
@@ -77,27 +88,6 @@ class ResidualMLP(Transform):
         return cls([tensors[f"weight.{n}"] for n in layers], [tensors[f"bias.{n}"] for n in layers])
 
 
-def mmd2(x: torch.Tensor, y: torch.Tensor, bandwidths: Sequence[float] = (0.5, 1.0, 2.0)) -> torch.Tensor:
-    """Squared MMD (V-statistic) of ``x`` [E, B, R] and ``y`` [E, C, R]. [E], never below 0 but for rounding.
-
-    The kernel is a sum of Gaussians exp(-d^2 / (b s)), s the mean squared distance of different rows of the joint
-    batch (constant in the gradient).
-    """
-    joint = torch.cat([x, y], dim=1)
-    squared = (joint.unsqueeze(2) - joint.unsqueeze(1)).square().sum(-1) if joint.shape[1] <= 64 else _squared(joint)
-    rows, left = joint.shape[1], x.shape[1]
-    scale = (squared.detach().sum((1, 2)) / (rows * (rows - 1))).clamp_min(1e-12)
-    kernel = torch.stack([torch.exp(-squared / (b * scale[:, None, None])) for b in bandwidths]).sum(0)
-    within = kernel[:, :left, :left].mean((1, 2)) + kernel[:, left:, left:].mean((1, 2))
-    return within - 2 * kernel[:, :left, left:].mean((1, 2))
-
-
-def _squared(rows: torch.Tensor) -> torch.Tensor:
-    """Squared distances by one matrix product. [E, B, R] -> [E, B, B]"""
-    norms = rows.square().sum(-1)
-    return (norms[:, :, None] + norms[:, None, :] - 2 * rows @ rows.transpose(1, 2)).clamp_min(0.0)
-
-
 def fit_mmd(rows: SharedRows, config: MMDConfig, session: Session, *, seed: int = 0) -> MMDFit:
     """Train all E nets; resumes from the session's newest checkpoint.
 
@@ -120,7 +110,7 @@ class _Nets(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         sizes = [dim, *widths, dim]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for n, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for n, (inputs, outputs) in enumerate(pairwise(sizes)):
             last = n == len(widths)
             weight = torch.randn(fits, inputs, outputs, generator=generator) * (2.0 / inputs) ** 0.5
             self.weights.append(nn.Parameter(torch.zeros_like(weight) if last else weight))
@@ -144,18 +134,19 @@ class _Training:
         self.nets = _Nets(fits, dim, config.widths, seed).to(session.device)
         self.optimizer = torch.optim.AdamW(self.nets.parameters(), lr=config.learning_rate)
         rng = np.random.default_rng([seed, 0])
-        self.train_left, self.held_left = self._split(rows.left.shape[1], rng)
-        self.train_right, self.held_right = self._split(rows.right.shape[1], rng)
+        self.train_left, self.held_left, self.test_left = self._split(rows.left.shape[1], rng)
+        self.train_right, self.held_right, self.test_right = self._split(rows.right.shape[1], rng)
         self.steps = max(1, min(len(self.train_left), len(self.train_right)) // config.batch)
         self.epoch = 0
-        self.before = self.best = self._validate()
+        self.best = self._validate()
         self.best_epoch = torch.zeros(fits, dtype=torch.int64, device=session.device)
         self.best_state = self._state()
 
-    def _split(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _split(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows to train on, to choose the epoch by, and to report on."""
         order = rng.permutation(count)
-        held = min(max(2, round(self.config.validation_fraction * count)), MAX_VALIDATION)
-        return np.sort(order[held:]), np.sort(order[:held])
+        held = min(max(2, round(self.config.validation_fraction * count)), MAX_HELD)
+        return np.sort(order[2 * held :]), np.sort(order[:held]), np.sort(order[held : 2 * held])
 
     def run_epoch(self) -> None:
         losses = [self._step(step) for step in range(self.steps)]
@@ -174,7 +165,7 @@ class _Training:
         rng = np.random.default_rng([self.seed, 1, self.epoch, step])
         left = rng.choice(self.train_left, min(self.config.batch, len(self.train_left)), replace=False)
         right = rng.choice(self.train_right, min(self.config.batch, len(self.train_right)), replace=False)
-        loss = mmd2(self._moved(self.left, left), self.right[:, right], self.config.bandwidths).sum()
+        loss = mmd2(self._moved(self.left, left), self.right[:, right], bandwidths=self.config.bandwidths).sum()
         if self.config.pair_weight:
             moved = self._moved(self.left_pairs, np.arange(self.left_pairs.shape[1]))
             loss = loss + self.config.pair_weight * (moved - self.right_pairs).square().sum(-1).mean(1).sum()
@@ -200,13 +191,19 @@ class _Training:
     @torch.no_grad()
     def _validate(self) -> torch.Tensor:
         moved = self.nets(self.left[:, self.held_left])
-        return mmd2(moved, self.right[:, self.held_right], self.config.bandwidths)
+        return mmd2(moved, self.right[:, self.held_right], bandwidths=self.config.bandwidths)
+
+    @torch.no_grad()
+    def _reported(self, *, moved: bool) -> np.ndarray:
+        left, right = self.left[:, self.test_left], self.right[:, self.test_right]
+        left = self.nets(left) if moved else left
+        return mmd2(left, right, bandwidths=self.config.bandwidths, unbiased=True).cpu().numpy()
 
     def _state(self) -> dict[str, torch.Tensor]:
         return {name: value.detach().clone() for name, value in self.nets.state_dict().items()}
 
     def _checkpoint(self) -> Checkpoint:
-        best = {f"best.{n}": v.numpy().copy() for n, v in self.best_state.items()}
+        best = {f"best.{n}": v.cpu().numpy().copy() for n, v in self.best_state.items()}
         facts = {"best": self.best.tolist(), "best_epoch": self.best_epoch.tolist()}
         return Checkpoint(self.epoch, pack(self.nets, self.optimizer) | best, facts)
 
@@ -220,10 +217,12 @@ class _Training:
         self.epoch = found.epoch
 
     def result(self) -> MMDFit:
-        state = {n: v.numpy().copy() for n, v in self.best_state.items()}
+        self.nets.load_state_dict(self.best_state)
+        state = {n: v.cpu().numpy().copy() for n, v in self.best_state.items()}
         layers = range(len(self.nets.weights))
         nets = tuple(
             ResidualMLP([state[f"weights.{n}"][fit] for n in layers], [state[f"biases.{n}"][fit, 0] for n in layers])
             for fit in range(len(self.left))
         )
-        return MMDFit(nets, self.before.cpu().numpy(), self.best.cpu().numpy(), self.best_epoch.cpu().numpy())
+        before, after = self._reported(moved=False), self._reported(moved=True)
+        return MMDFit(nets, before, after, self.best_epoch.cpu().numpy())
