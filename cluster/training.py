@@ -7,6 +7,7 @@ worker is replaced and goes on from the last epoch, and so does the next run aft
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +19,13 @@ from components.errors import UserError
 from components.files import Folder
 
 CHECKPOINTS = "checkpoints"
-# Train's controller looks after its workers this often; its default of 2 s is felt in short trainings.
-POLL_S = "0.3"
+REFUSALS, REFUSED = "refusals", "refused.json"
+_ENVIRONMENT = {
+    # Train's controller looks after its workers this often, and every epoch's report waits for it; default 2 s.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.05",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # other steps may hold the CPUs for a while; default 60 s
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +81,9 @@ class Reporter:
 
 
 def _train_on_ray(loop: str, ctx: StepContext, config: Mapping[str, Any], scaling: Scaling) -> None:
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
+    _quiet_environment()
+    refusals = ctx.work.sub(REFUSALS)
+    refusals.delete()
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
@@ -103,12 +111,19 @@ def _train_on_ray(loop: str, ctx: StepContext, config: Mapping[str, Any], scalin
         trainer.fit()
     except Exception as error:
         raise _readable(error) from error
+    if refusals.exists(REFUSED):
+        raise UserError(**refusals.read_json(REFUSED))
 
 
 def _worker(arguments: dict[str, Any]) -> None:
     """What each worker runs."""
-    session = DistributedSession(arguments["work"], arguments["report"])
-    _function(arguments["loop"])(session, arguments["work"], arguments["config"])
+    work: Folder = arguments["work"]
+    session = DistributedSession(work, arguments["report"])
+    try:
+        _function(arguments["loop"])(session, work, arguments["config"])
+    except UserError as error:  # raised, it would count as a failure, and the workers would be started again
+        said = {"what": error.what, "where": error.where, "do": error.do}
+        work.sub(REFUSALS).make().write_json(REFUSED, said)
 
 
 class DistributedSession:
@@ -147,6 +162,12 @@ class DistributedSession:
             self._store.write(checkpoint)
             self._report(checkpoint.epoch, metrics)
         ray.train.report({"epoch": checkpoint.epoch, **metrics})
+
+
+def _quiet_environment() -> None:
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("ray.train").setLevel(logging.ERROR)
 
 
 def _function(name: str) -> Any:

@@ -33,7 +33,9 @@ class AlignWorld:
     def inputs(self, *names: str, **renamed: str) -> dict[str, Folder]:
         return {n: self.root.sub(n) for n in names} | {n: self.root.sub(folder) for n, folder in renamed.items()}
 
-    def run(self, module: str, name: str, inputs: Mapping[str, Folder], config: Mapping[str, Any]) -> Facts:
+    def run(
+        self, module: str, name: str, inputs: Mapping[str, Folder], config: Mapping[str, Any], **options: Any
+    ) -> Facts:
         context = StepContext(
             name=name,
             key="k",
@@ -42,7 +44,7 @@ class AlignWorld:
             inputs=inputs,
             config=config,
             locations={},
-            options={},
+            options=options,
             emit=lambda event: self.notes.append(event.get("text", "")),
         )
         return import_module(f"pipelines.steps.{module}").run(context)

@@ -59,6 +59,8 @@ def _solve(
     if ctx.config["solver"] == "eigen":
         basis = spectral_basis(graph.weights, EigenConfig(dim=dim), seed=seed)
         facts = {"eigenvalues": basis.eigenvalues, "residual": float(np.max(basis.residuals))}
+        if not basis.converged:
+            ctx.note(f"eigenvectors are known to {facts['residual']:.1e} only, after {basis.num_products} products")
         return Nystrom.fit(points, graph, basis, graph_config), facts
     _write_training(ctx.work, points[graph.rows], graph.weights)
     settings = {"dim": dim, **ctx.config["spectralnet"]}
