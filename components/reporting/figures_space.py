@@ -46,15 +46,22 @@ def spectra(data: ReportData) -> Figure | None:
     """Eigenvalues of the random walk on each side's neighbour graph, with the chosen gap."""
     if not data.spectra:
         return None
-    with drawing(4.9 * len(data.spectra), 3.1, len(data.spectra), sharey=True) as (canvas, axes):
-        for panel, spectrum in zip(axes, data.spectra, strict=True):
+    columns = min(len(data.spectra), 2)
+    lines = -(-len(data.spectra) // columns)
+    with drawing(4.9 * columns, 3.1 * lines, columns, rows=lines, sharey=True) as (canvas, axes):
+        for panel in axes[len(data.spectra) :]:
+            panel.set_visible(False)
+        for panel, spectrum in zip(axes, data.spectra, strict=False):
             _draw_spectrum(panel, spectrum)
             side = data.left if spectrum.side == "left" else data.right
             solver = f", solver {words(spectrum.solver)}" if spectrum.solver else ""
             panel.set_title(f"{spectrum.side}: {side.noun}s{solver}")
-        axes[0].set_ylabel("eigenvalue")
+        for panel in axes[::columns]:
+            panel.set_ylabel("eigenvalue")
         rows = (
-            (s.side, i + 1, float(v), i + 1 == s.gap_index) for s in data.spectra for i, v in enumerate(s.eigenvalues)
+            (s.side, s.solver, i + 1, float(v), i + 1 == s.gap_index)
+            for s in data.spectra
+            for i, v in enumerate(s.eigenvalues)
         )
         gaps = "; ".join(f"{s.side}: gap after {s.gap_index}" for s in data.spectra if s.gap_index)
         return finish(
@@ -64,7 +71,7 @@ def spectra(data: ReportData) -> Figure | None:
             caption="Eigenvalues of the random walk on the neighbour graph, the trivial one left out. Values near 1 are"
             " slow, global structure; the dashed line is the chosen gap.",
             alt=f"Eigenvalue spectra of {len(data.spectra)} sides. {gaps}.",
-            table=csv_text(["side", "index", "eigenvalue", "last_before_gap"], rows),
+            table=csv_text(["side", "solver", "index", "eigenvalue", "last_before_gap"], rows),
         )
 
 
@@ -162,7 +169,7 @@ def step_times(steps: Sequence[StepTime]) -> Figure | None:
         for cached, face in ((False, BLUE), (True, "white")):
             rows = [i for i, s in enumerate(steps) if s.cached is cached]
             if rows:
-                label = "reused; time of the run that made it" if cached else "ran"
+                label = "reused in this run" if cached else "made"
                 axes.barh(rows, [steps[i].seconds for i in rows], height=0.62, fc=face, ec=BLUE, lw=1, label=label)
         for i, step in enumerate(steps):
             axes.text(step.seconds + longest * 0.01, i, f"{step.seconds:.1f} s", va="center", fontsize=8.5, color=MUTED)
@@ -176,8 +183,10 @@ def step_times(steps: Sequence[StepTime]) -> Figure | None:
             canvas,
             name="timings",
             title="Time of each step",
-            caption=f"{ran} of {len(steps)} steps ran, {len(steps) - ran} were reused from the store."
-            " Steps without a common input run at the same time, so the sum is more than the wait.",
+            caption=(
+                f"{len(steps) - ran} of {len(steps)} steps were reused from the store. " if ran < len(steps) else ""
+            )
+            + "What each step took when it was made. Steps without a common input run at the same time, so the sum is more than the wait.",
             alt=f"Bar chart of {len(steps)} steps; the longest took {longest:.1f} seconds.",
             table=csv_text(["step", "seconds", "cached"], ((s.name, s.seconds, s.cached) for s in steps)),
         )

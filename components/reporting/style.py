@@ -80,15 +80,18 @@ class Figure:
 
 
 @contextmanager
-def drawing(width: float, height: float, columns: int = 1, **grid: Any) -> Iterator[tuple[Canvas, list[Axes]]]:
-    """A canvas of ``width`` x ``height`` inches with ``columns`` axes; ``grid`` goes to ``Figure.subplots``."""
+def drawing(
+    width: float, height: float, columns: int = 1, *, rows: int = 1, **grid: Any
+) -> Iterator[tuple[Canvas, list[Axes]]]:
+    """A canvas of ``width`` x ``height`` inches with ``rows`` x ``columns`` axes, row by row; ``grid`` goes to
+    ``Figure.subplots``."""
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
     with matplotlib.rc_context(_RC):
         canvas = Canvas(figsize=(width, height), layout="constrained")
-        axes = canvas.subplots(1, columns, squeeze=False, **grid)[0]
-        yield canvas, list(axes)
+        axes = canvas.subplots(rows, columns, squeeze=False, **grid)
+        yield canvas, list(axes.flat)
 
 
 def finish(canvas: Canvas, *, name: str, title: str, caption: str, alt: str, table: str) -> Figure:
