@@ -183,13 +183,18 @@ def step_times(steps: Sequence[StepTime]) -> Figure | None:
             canvas,
             name="timings",
             title="Time of each step",
-            caption=(
-                f"{len(steps) - ran} of {len(steps)} steps were reused from the store. " if ran < len(steps) else ""
-            )
-            + "What each step took when it was made. Steps without a common input run at the same time, so the sum is more than the wait.",
+            caption=_timing_caption(len(steps) - ran, len(steps)),
             alt=f"Bar chart of {len(steps)} steps; the longest took {longest:.1f} seconds.",
             table=csv_text(["step", "seconds", "cached"], ((s.name, s.seconds, s.cached) for s in steps)),
         )
+
+
+def _timing_caption(reused: int, total: int) -> str:
+    first = f"{reused} of {total} steps were reused from the store. " if reused else ""
+    return (
+        f"{first}What each step took when it was made. Steps without a common input run at the same time, "
+        "so the sum is more than the wait."
+    )
 
 
 def _draw_spectrum(axes: Axes, spectrum: Spectrum) -> None:
