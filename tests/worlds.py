@@ -21,7 +21,9 @@ class World:
     right: dict[str, np.ndarray]
 
 
-def two_views(n: int, seed: int, *, noise: float = 0.05, dims: tuple[int, int] = (24, 20)) -> tuple[np.ndarray, np.ndarray]:
+def two_views(
+    n: int, seed: int, *, noise: float = 0.05, dims: tuple[int, int] = (24, 20)
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows of one hidden world (five clusters in R^6) seen by two different, slightly curved encoders."""
     world = np.random.default_rng(99)  # the encoders are the same whatever the seed of the rows
     centres, maps = world.normal(size=(5, 6)) * 2, [world.normal(size=(6, d)) / 3 for d in dims]
@@ -41,7 +43,7 @@ def write_world(
     shuffle: int | None = None,
     recipe: str = "",
 ) -> World:
-    """Disjoint unpaired rows on both sides, plus known and held-out pairs. ``shuffle`` permutes the rows of all files."""
+    """Disjoint unpaired rows on both sides, plus known and held-out pairs. ``shuffle`` permutes all rows."""
     folder.mkdir(parents=True, exist_ok=True)
     x, y = two_views(2 * unpaired + pairs + heldout, seed)
     known = range(2 * unpaired, 2 * unpaired + pairs)
