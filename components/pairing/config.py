@@ -28,15 +28,16 @@ class CoverageConfig:
         ridge: noise of the Gaussian process of ``kernel-variance``.
         max_targets: rows of the corpus that coverage is measured on, a sample by hash of the id above that.
         shard_rows: above this many candidates the choice goes in two rounds (GreeDi): within shards by hash of the id,
-            then among the shards' choices. A bound of memory: a shard's similarities take 4 x shard_rows x 2,048 bytes.
+            then among the shards' choices. A bound of memory: a shard's similarities take 4 x shard_rows x 4,096 bytes.
+            Raised to what a large budget needs.
         seed: of the hashes that order, sample and shard the ids.
     """
 
     method: str = "facility-location"
     sharpness: float = 1.0
-    density: float = 0.0
+    density: float = -1.0
     ridge: float = 0.5
-    max_targets: int = 4096
+    max_targets: int = 10_000
     shard_rows: int = 8192
     seed: int = 0
 

@@ -2,7 +2,7 @@
 
 Few candidates are chosen from at once. Many go through GreeDi (Mirzasoleiman, Karbasi, Sarkar, Krause 2013): shards by
 hash of the id, a greedy choice in each against a sample of the targets, then a greedy choice among the shards' choices.
-Time is O(N T D) with T = 2,048 targets a shard; memory is that of one shard, whatever N.
+Time is O(N T D) with T = 4,096 targets a shard; memory is that of one shard, whatever N.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from components.pairing.kernel_variance import KernelVariance
 from components.pairing.medoids import medoids
 from components.pairing.views import View
 
-SHARD_TARGETS = 2048
-# A shard holds at least this many times the budget, so that every round leaves at most half of the candidates.
-SHARD_BUDGETS = 4
+SHARD_TARGETS = 4096
+# A shard keeps at least this many candidates, then four times as many and so on: for budgets between two such steps the
+# shards keep the same ones, so that the choice for a smaller budget is the beginning of that for a larger one.
+LEAST_KEPT, KEPT_STEP = 128, 4
+# A shard holds at least this many times what it keeps: every round leaves at most half of the candidates.
+SHARD_KEPT = 4
 _OBJECTIVES: dict[str, Any] = {
     "facility-location": FacilityLocation,
     "k-medoids": FacilityLocation,  # orders the medoids
@@ -52,8 +55,8 @@ def choose(views: Sequence[View], budget: int, config: CoverageConfig, taken: Se
     Args:
         views: one or both sides; candidate c of each is the same item. Candidates must be in order of a hash of their
             ids: shards are runs of them.
-        budget: how many. Choices for smaller budgets are the beginnings of this one, unless the method is k-medoids or
-            the candidates are so many and the budget so large that it decides the size of the shards.
+        budget: how many. Choices for smaller budgets are the beginnings of this one, unless the method is k-medoids, or
+            there are shards and one of 128, 512, 2,048 … lies between the two budgets.
         config: method and settings.
         taken: candidates that must not be chosen.
 
@@ -77,18 +80,21 @@ def choose(views: Sequence[View], budget: int, config: CoverageConfig, taken: Se
 
 def _shard_winners(views: Sequence[View], rows: np.ndarray, budget: int, config: CoverageConfig) -> np.ndarray:
     """Candidates that are left when at most a shard's worth of them may be. Ascending."""
-    size = max(config.shard_rows, SHARD_BUDGETS * budget)
+    kept = LEAST_KEPT
+    while kept < budget:
+        kept *= KEPT_STEP
+    size = max(config.shard_rows, SHARD_KEPT * kept)
     while len(rows) > size:
         shards = np.array_split(rows, -(-len(rows) // size))
-        winners = [_shard(views, shard, n / len(shards), budget, config) for n, shard in enumerate(shards)]
+        winners = [_shard(views, shard, n / len(shards), kept, config) for n, shard in enumerate(shards)]
         rows = np.sort(np.concatenate(winners))
     return rows
 
 
-def _shard(views: Sequence[View], rows: np.ndarray, start: float, budget: int, config: CoverageConfig) -> np.ndarray:
+def _shard(views: Sequence[View], rows: np.ndarray, start: float, kept: int, config: CoverageConfig) -> np.ndarray:
     """Choice among some candidates against a sample of the targets that begins at the share ``start`` of them."""
     some = [view.take(rows).with_targets(int(start * len(view.targets)), SHARD_TARGETS) for view in views]
-    return rows[_greedy(some, budget, config).rows]
+    return rows[_greedy(some, kept, config).rows]
 
 
 def _greedy(views: Sequence[View], budget: int, config: CoverageConfig) -> Picks:

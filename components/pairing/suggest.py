@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
 
 import numpy as np
@@ -41,25 +41,61 @@ def suggest(
     Raises:
         UserError: a budget larger than what can be asked for, unknown ids, NaN or all-equal rows.
     """
+    config = config or CoverageConfig()
+    return suggest_from(Sides(left, right, config.seed), budget, side=side, config=config, known=known)
+
+
+def suggest_from(
+    sides: Sides,
+    budget: int,
+    *,
+    side: str,
+    config: CoverageConfig,
+    known: Sequence[Pair],
+    weigh: Callable[[str, View], View] | None = None,
+) -> Suggestion:
+    """:func:`suggest` with rows that are prepared already; ``weigh`` may give a side's targets weights."""
     one_of("side", side, SIDES)
     if budget < 1:
         raise UserError(f"{budget} is not allowed", where="budget", do="give at least 1")
-    config = config or CoverageConfig()
     halves = {"left": -(-budget // 2), "right": budget // 2} if side == "both" else {side: budget}
-    corpora = {"left": (left, [a for a, _ in known]), "right": (right, [b for _, b in known])}
-    parts = [_one_side(name, *corpora[name], num, config) for name, num in halves.items() if num]
+    parts = []
+    for name, num in halves.items():
+        if num:
+            view = sides.view(name, known)
+            parts.append(_one_side(name, weigh(name, view) if weigh else view, num, config))
     return parts[0] if len(parts) == 1 else _alternating(parts)
 
 
-def _one_side(side: str, corpus: Embeddings, known: Sequence[str], budget: int, config: CoverageConfig) -> Suggestion:
-    rows = CentredRows(corpus, config.seed)
-    everything, have = np.arange(len(rows)), rows.positions(known)
-    view = View(rows, everything, everything, have)
-    picks = choose([view], budget, config, taken=[int(p) for p in have])
+class Sides:
+    """The rows of both sides, each prepared when it is asked for first."""
+
+    def __init__(self, left: Embeddings, right: Embeddings, seed: int) -> None:
+        self._corpora = {"left": left, "right": right}
+        self._seed = seed
+        self._rows: dict[str, CentredRows] = {}
+
+    def rows(self, side: str) -> CentredRows:
+        """Raises UserError for NaN or all-equal rows."""
+        if side not in self._rows:
+            self._rows[side] = CentredRows(self._corpora[side], self._seed)
+        return self._rows[side]
+
+    def view(self, side: str, known: Sequence[Pair], candidates: Sequence[str] | None = None) -> View:
+        """All rows are to be covered, ``known`` pairs are; ``candidates``: ids to choose from, by default all."""
+        rows = self.rows(side)
+        everything = np.arange(len(rows))
+        have = rows.positions([pair[0 if side == "left" else 1] for pair in known])
+        return View(rows, everything if candidates is None else rows.positions(candidates), everything, have)
+
+
+def _one_side(side: str, view: View, budget: int, config: CoverageConfig) -> Suggestion:
+    """The candidates of ``view`` must be all rows, in order of their positions."""
+    picks = choose([view], budget, config, taken=[int(p) for p in view.known])
     chosen = np.array(picks.rows)
     curve = coverage_curve(view.with_targets(0, config.max_targets), chosen, config)
     return Suggestion(
-        ids=rows.ids(chosen),
+        ids=view.rows.ids(chosen),
         sides=[side] * len(chosen),
         gains=picks.gains,
         coverage=[float(c) for c in curve[1:]],

@@ -1,0 +1,99 @@
+"""Which of the known pairs to fit on when the budget is smaller than the pool: a recipe's ``pairs_selection``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from components.embeddings import Embeddings
+from components.errors import UserError
+from components.pairing.config import SELECTIONS, SIDES, CoverageConfig, one_of
+from components.pairing.coverage import choose
+from components.pairing.rows import hash_order
+from components.pairing.sequential import Committee, SequentialConfig
+from components.pairing.suggest import Pair, Sides
+
+
+def select_pairs(
+    pool: Sequence[Pair],
+    left: Embeddings,
+    right: Embeddings,
+    budget: int,
+    *,
+    how: str = "coverage",
+    side: str = "left",
+    seed: int = 0,
+    config: CoverageConfig | None = None,
+    sequential: SequentialConfig | None = None,
+) -> list[Pair]:
+    """Choose ``budget`` of the pool's pairs; the choice for a smaller budget is the beginning of that for a larger one.
+
+    Args:
+        pool: pairs of ids to choose from, one-to-one.
+        left, right: the rows to stand for, those of the pool among them [N, D]. Leave held-out rows out: nothing that
+            is evaluated on may decide what is fitted on.
+        budget: number of pairs.
+        how: ``random``; ``coverage``: by how well rows stand for their corpus; ``sequential``: in batches, each with
+            regard to what a model of the pairs chosen before is unsure about.
+        side: whose coverage counts. ``left`` and ``right`` look at the rows of one side only, as one must who asks for
+            partners that do not exist yet. ``both`` adds the two up and so looks at the pool's partners: use it to
+            choose among pairs that are there, not to claim what asking for pairs would bring.
+        seed: of everything random here.
+        config: coverage; its seed is replaced by ``seed``.
+        sequential: batches and committee of ``sequential``.
+
+    Raises:
+        UserError: a budget larger than the pool, a repeated id, an id without an embedding, NaN or all-equal rows.
+    """
+    one_of("pairs_selection", how, SELECTIONS)
+    one_of("side", side, SIDES)
+    _check(pool, budget)
+    pairs = [pool[n] for n in hash_order([f"{a}\x1f{b}" for a, b in pool], seed)]
+    if how == "random":
+        return pairs[:budget]
+    choice = _Choice(pairs, Sides(left, right, seed), side, replace(config or CoverageConfig(), seed=seed))
+    chosen: list[int] = []
+    if how == "coverage":
+        chosen = choice.batch(chosen, budget)
+    else:
+        batches = sequential or SequentialConfig()
+        while len(chosen) < budget:
+            chosen += choice.batch(chosen, min(batches.batch, budget - len(chosen)), batches)
+    return [pairs[row] for row in chosen]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A pool in hash order and what the choice from it looks at."""
+
+    pairs: Sequence[Pair]
+    sides: Sides
+    side: str
+    config: CoverageConfig
+
+    def batch(self, chosen: Sequence[int], num: int, sequential: SequentialConfig | None = None) -> list[int]:
+        """The next ``num`` rows of the pool after the ``chosen`` ones."""
+        known = [self.pairs[row] for row in chosen]
+        names = ("left", "right") if self.side == "both" else (self.side,)
+        views = [
+            self.sides.view(name, known, [pair[0 if name == "left" else 1] for pair in self.pairs]) for name in names
+        ]
+        if sequential:
+            committee = Committee(self.sides, known, sequential, self.config.seed)
+            views = [committee(name, view) for name, view in zip(names, views, strict=True)]
+        return choose(views, num, self.config, taken=chosen).rows
+
+
+def _check(pool: Sequence[Pair], budget: int) -> None:
+    if budget < 1:
+        raise UserError(f"{budget} is not allowed", where="pairs_budget", do="give at least 1")
+    if len(pool) < budget:
+        what = f"a budget of {budget} is larger than the pool of {len(pool)} pairs"
+        raise UserError(what, where="pairs_budget", do=f"set it to at most {len(pool)}")
+    for name, ids in (("left", [a for a, _ in pool]), ("right", [b for _, b in pool])):
+        unique, counts = np.unique(np.array(ids, dtype=object), return_counts=True)
+        if (counts > 1).any():
+            example = unique[int(np.argmax(counts))]
+            raise UserError(f"the {name} id {example!r} is in {counts.max()} pairs of the pool", do="keep one of them")
