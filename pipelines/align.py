@@ -60,7 +60,7 @@ class AlignGraph:
             config={"side": side, "max_bad_fraction": source.max_bad_fraction, **columns},
             externals={"source": source_digest(source.source, cache_dir=self.cache_dir, columns=columns)},
             locations={"source": source.source},
-            options={"engine": self.engine},
+            options={"engine": self.engine, "shards": self.recipe.scaling.shards},
             resources=DRIVER,
         )
 

@@ -125,6 +125,7 @@ class Scaling(Model):
     workers: Count = Field(1, description="Ray Train workers of each training step")
     gpus_per_worker: NonNegative = 0.0
     cpus_per_worker: Positive = 1.0
+    shards: Count | None = Field(None, description="files a corpus is cut into; null: by size")
     encode_actors: Count | None = Field(None, description="actors of each encoding step; null: one per free core")
     encode_batch: Count | None = Field(None, description="rows per encoding task; null: 64 pictures or 512 texts")
     max_failures: Annotated[int, Field(ge=0)] = Field(3, description="restarts of a training step's workers")
