@@ -27,6 +27,10 @@ _HOMES = {
     "mlp-head": "components.alignment.contrastive",
     "nystrom": "components.spectral.nystrom",
     "spectralnet": "components.spectral.spectralnet",
+    "scale": "components.alignment.shaping",
+    "columns": "components.alignment.shaping",
+    "relative": "components.alignment.asif",
+    "potential": "components.alignment.hubness",
 }
 
 

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from components.alignment.asif import Asif
+from components.alignment.auto import Auto
 from components.alignment.contrastive import Contrastive
+from components.alignment.functional_map import FunctionalMap
+from components.alignment.fused import FusedCSA, FusedKernelRidge
 from components.alignment.kernel_ridge import KernelRidge
 from components.alignment.procrustes import Procrustes
 from components.alignment.protocol import Aligner
 from components.alignment.ridge_cca import RidgeCCA
+from components.alignment.ridge_map import RidgeMap
 from components.errors import UserError
 
 
@@ -38,6 +43,21 @@ METHODS: dict[str, Method] = {
     "ridge-cca": Method(config=RidgeCCA, defaults={}, summary="ridge CCA with CSA weights on the known pairs"),
     "procrustes": Method(config=Procrustes, defaults={}, summary="orthogonal rotation fitted to the known pairs"),
     "kernel-ridge": Method(config=KernelRidge, defaults={}, summary="kernel ridge regression both ways on the pairs"),
+    "csa": Method(
+        config=RidgeCCA, defaults={"gamma": None}, summary="ridge CCA, exponent of the CSA weights chosen too"
+    ),
+    "ridge-map": Method(config=RidgeMap, defaults={}, summary="linear ridge regression both ways on the pairs"),
+    "asif": Method(config=Asif, defaults={}, summary="relative representations: similarities to the known pairs"),
+    "functional-map": Method(
+        config=FunctionalMap, defaults={}, summary="map between both sides' eigenvectors that commutes with their walks"
+    ),
+    "fused-kernel-ridge": Method(
+        config=FusedKernelRidge, defaults={}, summary="kernel ridge on rows beside their diffusion coordinates"
+    ),
+    "fused-csa": Method(config=FusedCSA, defaults={}, summary="CSA on rows beside their diffusion coordinates"),
+    "auto": Method(
+        config=Auto, defaults={}, summary="fits the good methods, judges them on the pairs, stacks or picks"
+    ),
     "contrastive": Method(config=Contrastive, defaults={}, summary="InfoNCE heads trained on the known pairs"),
     "eigen-cca": Method(
         config=RidgeCCA, defaults=_SPECTRAL, spectral=True, summary="ridge CCA on the unpaired rows' eigenvectors"
