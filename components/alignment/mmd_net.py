@@ -157,7 +157,7 @@ class _Training:
         self.best_epoch = torch.where(better, self.epoch, self.best_epoch)
         for name, value in self._state().items():
             self.best_state[name][better] = value[better]
-        metrics = {"loss": float(np.mean(losses)), "validation_mmd2": float(now.mean())}
+        metrics = {"loss": float(np.mean(losses)), "validation_loss": float(now.mean())}
         self.session.save(self._checkpoint(), metrics)
 
     def _step(self, step: int) -> float:
@@ -168,7 +168,7 @@ class _Training:
         loss = mmd2(self._moved(self.left, left), self.right[:, right], bandwidths=self.config.bandwidths).sum()
         if self.config.pair_weight:
             moved = self._moved(self.left_pairs, np.arange(self.left_pairs.shape[1]))
-            loss = loss + self.config.pair_weight * (moved - self.right_pairs).square().sum(-1).mean(1).sum()
+            loss = loss + self._pair_term(moved).sum()
         self.optimizer.zero_grad()
         # each worker holds the gradient of its own rows only; the average over workers times their number is the sum
         (loss * self.session.world).backward()
@@ -188,10 +188,16 @@ class _Training:
             everything = self.session.mean(padded) * self.session.world
         return torch.cat([everything[:, : mine[0]], own, everything[:, mine[-1] + 1 :]], dim=1)
 
+    def _pair_term(self, moved: torch.Tensor) -> torch.Tensor:
+        """Weighted mean squared distance of moved pair rows [E, P, R] to their partners. [E]"""
+        return self.config.pair_weight * (moved - self.right_pairs).square().sum(-1).mean(1)
+
     @torch.no_grad()
     def _validate(self) -> torch.Tensor:
+        """The objective on rows kept back (there are too few pairs to keep some back). [E]"""
         moved = self.nets(self.left[:, self.held_left])
-        return mmd2(moved, self.right[:, self.held_right], bandwidths=self.config.bandwidths)
+        value = mmd2(moved, self.right[:, self.held_right], bandwidths=self.config.bandwidths)
+        return value + self._pair_term(self.nets(self.left_pairs)) if self.config.pair_weight else value
 
     @torch.no_grad()
     def _reported(self, *, moved: bool) -> np.ndarray:
