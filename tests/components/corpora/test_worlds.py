@@ -1,3 +1,4 @@
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,12 @@ from components.evaluation.gauge import mutual_knn
 from components.files import Folder
 
 SMALL = {"num_unpaired": 60, "num_pairs": 30, "num_heldout": 40}
-ITEMS = 2000
+ITEMS = 1500
+
+
+@lru_cache(maxsize=3)
+def partners_only(name: str) -> World:
+    return make_world(name, num_unpaired=0, num_pairs=0, num_heldout=ITEMS)
 
 
 def installed(name: str) -> bool:
@@ -31,24 +37,23 @@ def views(world: World, pairs: list[tuple[str, str]]) -> tuple[np.ndarray, np.nd
     return world.left.rows([a for a, _ in pairs]), world.right.rows([b for _, b in pairs])
 
 
-@pytest.mark.parametrize(("name", "overlap"), [("synth", 0.30), ("synth_hard", 0.10), ("synth_lin", 0.21)])
+@pytest.mark.parametrize(("name", "overlap"), [("synth", 0.25), ("synth_hard", 0.095), ("synth_lin", 0.265)])
 def test_neighbourhoods_agree_as_much_as_in_the_reference(name: str, overlap: float) -> None:
-    """The reference figures are for 3,000 items; with fewer, neighbourhoods are coarser and agree a little more."""
-    world = make_world(name, num_unpaired=0, num_pairs=0, num_heldout=ITEMS)
-    found = mutual_knn(*views(world, world.heldout), k=10)
-    assert overlap * 0.9 < found < overlap * 1.35
+    """What the reference generator gives for as many items, two seeds; for 3,000 items it gives .30, .10 and .21."""
+    world = partners_only(name)
     left, right = views(world, world.heldout)
+    assert mutual_knn(left, right, k=10) == pytest.approx(overlap, rel=0.15)
     assert mutual_knn(left, right[::-1], k=10) < 0.02  # partners that are none
 
 
 def test_the_curved_worlds_have_a_high_effective_rank_and_the_other_has_not() -> None:
     rank = {}
     for name in SETTINGS:
-        left = views(world := make_world(name, num_unpaired=0, num_pairs=0, num_heldout=ITEMS), world.heldout)[0]
+        left = views(world := partners_only(name), world.heldout)[0]
         values = np.linalg.svd(left - left.mean(axis=0), compute_uv=False) ** 2
         rank[name] = values.sum() ** 2 / (values**2).sum()
         assert np.allclose(np.linalg.norm(left, axis=1), 1, atol=1e-5)
-    assert rank["synth"] > 300 and rank["synth_hard"] > 300 and 15 < rank["synth_lin"] < 35
+    assert rank["synth"] > 250 and rank["synth_hard"] > 250 and 15 < rank["synth_lin"] < 35
 
 
 def test_hidden_items_lie_on_thin_patches_around_far_centres() -> None:
