@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from two_workers import run_two
 
 from components.alignment.mmd_config import MMDConfig
 from components.alignment.mmd_net import MMDFit, ResidualMLP, SharedRows, fit_mmd
@@ -77,6 +78,15 @@ def test_one_seed_one_result_and_resumption_changes_nothing(tmp_path: Path) -> N
     resumed = _fit(rows, LocalSession(folder, lambda epoch, _: epochs.append(epoch)), epochs=4)
     assert epochs == [3, 4]
     assert (resumed.after == whole.after).all() and (resumed.nets[1](rows.left[1]) == whole.nets[1](rows.left[1])).all()
+
+
+def test_two_workers_end_like_one() -> None:
+    rows, config = _rows(pairs=21), MMDConfig(widths=(16,), batch=101, epochs=2, pair_weight=0.5)
+    alone = fit_mmd(rows, config, LocalSession())
+    for together in run_two(lambda session: fit_mmd(rows, config, session)):
+        np.testing.assert_allclose(together.after, alone.after, atol=1e-4)
+        for one, two in zip(alone.nets, together.nets, strict=True):
+            np.testing.assert_allclose(two(rows.left[0]), one(rows.left[0]), atol=1e-3)
 
 
 def test_residual_mlp_is_saved_and_zero_last_layer_is_the_identity(tmp_path: Path) -> None:
