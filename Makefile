@@ -19,11 +19,12 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install ## install, then join the built-in pictures and names
 	$(BIN)/isthmus run emoji --home $(HOME_DIR)
 
-test: install ## all tests
-	$(BIN)/python -m pytest
+test: install ## all tests: first those without Ray, two at a time, then those that share one Ray cluster
+	$(BIN)/python -m pytest -n 2 -m 'not ray'
+	$(BIN)/python -m pytest -m ray
 
-test-fast: install ## tests that need no Ray cluster
-	$(BIN)/python -m pytest -m 'not ray and not slow'
+test-fast: install ## tests that need no Ray cluster and take no long
+	$(BIN)/python -m pytest -n 2 -m 'not ray and not slow'
 
 check: install ## style, types, layers
 	$(BIN)/ruff check .
