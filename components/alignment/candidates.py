@@ -20,6 +20,7 @@ from components.alignment.fused import FusedCSA, FusedKernelRidge
 from components.alignment.nested import Block, PairScores, nested, rank_pairs
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.ridge_map import RidgeMap
+from components.alignment.self_training import SelfTraining
 from components.alignment.tuned import Ground, MakeFamily, make_ground
 from components.alignment.views import Views
 from components.errors import UserError
@@ -45,6 +46,7 @@ CANDIDATES: dict[str, Entry] = {
     "fused-kernel-ridge": Entry(FusedKernelRidge().family, spectral=True),
     "fused-csa": Entry(FusedCSA().family, spectral=True),
     "functional-map": Entry(FunctionalMap().family, spectral=True),
+    "self-training": Entry(SelfTraining().family),
 }
 LINEAR = tuple(name for name, entry in CANDIDATES.items() if entry.linear)
 

@@ -16,6 +16,9 @@ from components.alignment.procrustes import Procrustes
 from components.alignment.protocol import Aligner
 from components.alignment.ridge_cca import RidgeCCA
 from components.alignment.ridge_map import RidgeMap
+from components.alignment.self_training import SelfTraining
+from components.alignment.semi_cca import SemiCCA
+from components.alignment.wasserstein_procrustes import WassersteinProcrustes
 from components.errors import UserError
 
 
@@ -55,6 +58,13 @@ METHODS: dict[str, Method] = {
         config=FusedKernelRidge, defaults={}, summary="kernel ridge on rows beside their diffusion coordinates"
     ),
     "fused-csa": Method(config=FusedCSA, defaults={}, summary="CSA on rows beside their diffusion coordinates"),
+    "semi-cca": Method(config=SemiCCA, defaults={}, summary="CCA with covariances within a side from all of its rows"),
+    "self-training": Method(
+        config=SelfTraining, defaults={}, summary="semi-cca, and rounds of transport matches if held-out pairs gain"
+    ),
+    "wasserstein-procrustes": Method(
+        config=WassersteinProcrustes, defaults={}, summary="assignments and rotations in turn; needs no pairs"
+    ),
     "auto": Method(
         config=Auto, defaults={}, summary="fits the good methods, judges them on the pairs, stacks or picks"
     ),
