@@ -38,4 +38,4 @@ def cosines(rows: Embeddings) -> np.ndarray:
     """Cosines of centred rows in float64, an implementation of its own."""
     centred = rows.vectors.astype(np.float64) - rows.vectors.astype(np.float64).mean(axis=0)
     unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-    return unit @ unit.T
+    return np.asarray(unit @ unit.T)

@@ -35,7 +35,7 @@ class CoverageConfig:
 
     method: str = "facility-location"
     sharpness: float = 1.0
-    density: float = -1.0
+    density: float = -0.5
     ridge: float = 0.5
     max_targets: int = 10_000
     shard_rows: int = 8192

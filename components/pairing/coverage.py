@@ -15,7 +15,7 @@ import numpy as np
 from components.errors import UserError
 from components.pairing.config import CoverageConfig
 from components.pairing.facility_location import FacilityLocation
-from components.pairing.greedy import Objective, Picks, greedy
+from components.pairing.greedy import Picks, greedy
 from components.pairing.kernel_variance import KernelVariance
 from components.pairing.medoids import medoids
 from components.pairing.views import View
@@ -33,28 +33,12 @@ _OBJECTIVES: dict[str, Any] = {
 }
 
 
-class Sum:
-    """Objectives over the same candidates, added up."""
-
-    def __init__(self, parts: Sequence[Objective]) -> None:
-        self._parts = parts
-        self.size = parts[0].size
-        self.submodular = all(part.submodular for part in parts)
-
-    def gains(self, rows: np.ndarray) -> np.ndarray:
-        return np.sum([part.gains(rows) for part in self._parts], axis=0)
-
-    def add(self, row: int) -> None:
-        for part in self._parts:
-            part.add(row)
-
-
-def choose(views: Sequence[View], budget: int, config: CoverageConfig, taken: Sequence[int] = ()) -> Picks:
-    """Choose ``budget`` candidates that stand best for the targets of all views.
+def choose(view: View, budget: int, config: CoverageConfig, taken: Sequence[int] = ()) -> Picks:
+    """Choose ``budget`` candidates that stand best for the targets.
 
     Args:
-        views: one or both sides; candidate c of each is the same item. Candidates must be in order of a hash of their
-            ids: shards are runs of them.
+        view: what to choose from and what to cover. Candidates must be in order of a hash of their ids: shards are
+            runs of them.
         budget: how many. Choices for smaller budgets are the beginnings of this one, unless the method is k-medoids, or
             there are shards and one of 128, 512, 2,048 … lies between the two budgets.
         config: method and settings.
@@ -66,19 +50,18 @@ def choose(views: Sequence[View], budget: int, config: CoverageConfig, taken: Se
     Raises:
         UserError: fewer candidates than the budget.
     """
-    free = np.setdiff1d(np.arange(len(views[0].candidates)), np.asarray(taken, dtype=np.int64))
+    free = np.setdiff1d(np.arange(len(view.candidates)), np.asarray(taken, dtype=np.int64))
     if len(free) < budget:
         raise UserError(f"{budget} are asked for and only {len(free)} can be chosen", where="budget", do="lower it")
     if config.method == "k-medoids":
-        free = free[medoids([view.take(free) for view in views], budget, config)]
+        free = free[medoids(view.take(free), budget, config)]
     else:
-        free = _shard_winners(views, free, budget, config)
-    some = [view.take(free).with_targets(0, config.max_targets) for view in views]
-    picks = _greedy(some, budget, config)
+        free = _shard_winners(view, free, budget, config)
+    picks = _greedy(view.take(free).with_targets(0, config.max_targets), budget, config)
     return Picks([int(free[row]) for row in picks.rows], picks.gains)
 
 
-def _shard_winners(views: Sequence[View], rows: np.ndarray, budget: int, config: CoverageConfig) -> np.ndarray:
+def _shard_winners(view: View, rows: np.ndarray, budget: int, config: CoverageConfig) -> np.ndarray:
     """Candidates that are left when at most a shard's worth of them may be. Ascending."""
     kept = LEAST_KEPT
     while kept < budget:
@@ -86,16 +69,16 @@ def _shard_winners(views: Sequence[View], rows: np.ndarray, budget: int, config:
     size = max(config.shard_rows, SHARD_KEPT * kept)
     while len(rows) > size:
         shards = np.array_split(rows, -(-len(rows) // size))
-        winners = [_shard(views, shard, n / len(shards), kept, config) for n, shard in enumerate(shards)]
+        winners = [_shard(view, shard, n / len(shards), kept, config) for n, shard in enumerate(shards)]
         rows = np.sort(np.concatenate(winners))
     return rows
 
 
-def _shard(views: Sequence[View], rows: np.ndarray, start: float, kept: int, config: CoverageConfig) -> np.ndarray:
+def _shard(view: View, rows: np.ndarray, start: float, kept: int, config: CoverageConfig) -> np.ndarray:
     """Choice among some candidates against a sample of the targets that begins at the share ``start`` of them."""
-    some = [view.take(rows).with_targets(int(start * len(view.targets)), SHARD_TARGETS) for view in views]
+    some = view.take(rows).with_targets(int(start * len(view.targets)), SHARD_TARGETS)
     return rows[_greedy(some, kept, config).rows]
 
 
-def _greedy(views: Sequence[View], budget: int, config: CoverageConfig) -> Picks:
-    return greedy(Sum([_OBJECTIVES[config.method](view, config) for view in views]), budget)
+def _greedy(view: View, budget: int, config: CoverageConfig) -> Picks:
+    return greedy(_OBJECTIVES[config.method](view, config), budget)

@@ -5,8 +5,6 @@ Unlike greedy choices the set belongs to one budget: its first half is not the c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from components.errors import UserError
@@ -20,21 +18,21 @@ FIT_ROWS = 20_000
 NEAREST = 8
 
 
-def medoids(views: Sequence[View], budget: int, config: CoverageConfig) -> np.ndarray:
-    """Candidates nearest to ``budget`` centres, in ascending order; of several views the unit rows are concatenated.
+def medoids(view: View, budget: int, config: CoverageConfig) -> np.ndarray:
+    """Candidates nearest to ``budget`` centres, in ascending order.
 
     Raises:
         UserError: rows are known already (the method has no way to leave them out), or fewer targets than the budget.
     """
     from sklearn.cluster import KMeans
 
-    if any(len(view.known) for view in views):
+    if len(view.known):
         raise UserError("k-medoids cannot go on from known pairs", where="method", do="use facility-location")
-    fit = np.concatenate([view.rows.unit(view.targets[:FIT_ROWS]) for view in views], axis=1)
+    fit = view.rows.unit(view.targets[:FIT_ROWS])
     if len(fit) < budget:
         raise UserError(f"{budget} clusters of {len(fit)} rows", where="method", do="use facility-location")
     centres = KMeans(budget, n_init=1, random_state=config.seed).fit(fit).cluster_centers_
-    nearest, distances = _nearest(views, centres)
+    nearest, distances = _nearest(view, centres)
     chosen: list[int] = []
     for centre in np.argsort(distances[:, 0], kind="stable"):
         free = [int(c) for c in nearest[centre] if c not in chosen]
@@ -42,12 +40,12 @@ def medoids(views: Sequence[View], budget: int, config: CoverageConfig) -> np.nd
     return np.sort(np.array(chosen, dtype=np.int64))
 
 
-def _nearest(views: Sequence[View], centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _nearest(view: View, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each centre's nearest candidates and their squared distances up to a constant, nearest first. [k, NEAREST]"""
-    num = len(views[0].candidates)
+    num = len(view.candidates)
     indices, distances = np.zeros((len(centres), 0), np.int64), np.zeros((len(centres), 0), np.float32)
     for start in range(0, num, CHUNK):
-        rows = np.concatenate([view.rows.unit(view.candidates[start : start + CHUNK]) for view in views], axis=1)
+        rows = view.rows.unit(view.candidates[start : start + CHUNK])
         here = np.square(rows).sum(axis=1) - 2 * (centres.astype(np.float32) @ rows.T)
         indices = np.hstack([indices, np.broadcast_to(np.arange(start, start + len(rows)), here.shape)])
         distances = np.hstack([distances, here])

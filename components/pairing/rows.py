@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +16,16 @@ from components.errors import UserError
 from components.transforms import unit_rows
 
 CHUNK = 8192
+
+
+class Rows(Protocol):
+    """Unit rows that are found by position."""
+
+    def __len__(self) -> int: ...
+
+    def unit(self, positions: np.ndarray) -> np.ndarray:
+        """float32 [len(positions), D]"""
+        ...
 
 
 class CentredRows:
@@ -69,6 +80,25 @@ class CentredRows:
         if constant and len(vectors) > 1:
             raise UserError(f"all {len(vectors)} rows are equal", do="check the encoder that made them")
         return np.asarray(total / len(vectors), dtype=np.float32)
+
+
+class PairRows:
+    """Both sides of pairs in one row: the cosine of two pairs is the mean of their two sides' cosines.
+
+    Args:
+        left, right: the sides' rows.
+        left_positions, right_positions: the sides of each pair. [P]
+    """
+
+    def __init__(self, left: Rows, right: Rows, left_positions: np.ndarray, right_positions: np.ndarray) -> None:
+        self._sides = ((left, left_positions), (right, right_positions))
+
+    def __len__(self) -> int:
+        return len(self._sides[0][1])
+
+    def unit(self, positions: np.ndarray) -> np.ndarray:
+        """float32 [len(positions), D1 + D2]"""
+        return unit_rows(np.concatenate([rows.unit(own[positions]) for rows, own in self._sides], axis=1))
 
 
 def hash_order(ids: Sequence[str], seed: int) -> np.ndarray:

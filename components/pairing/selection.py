@@ -13,7 +13,7 @@ from components.pairing.config import SELECTIONS, SIDES, CoverageConfig, one_of
 from components.pairing.coverage import choose
 from components.pairing.rows import hash_order
 from components.pairing.sequential import Committee, SequentialConfig
-from components.pairing.suggest import Pair, Sides
+from components.pairing.suggest import Pair, Sides, side_of
 
 
 def select_pairs(
@@ -32,14 +32,14 @@ def select_pairs(
 
     Args:
         pool: pairs of ids to choose from, one-to-one.
-        left, right: the rows to stand for, those of the pool among them [N, D]. Leave held-out rows out: nothing that
-            is evaluated on may decide what is fitted on.
+        left, right: the rows to stand for, those of the pool among them [N, D]; with ``both`` the pool's alone. Leave
+            held-out rows out: nothing that is evaluated on may decide what is fitted on.
         budget: number of pairs.
         how: ``random``; ``coverage``: by how well rows stand for their corpus; ``sequential``: in batches, each with
             regard to what a model of the pairs chosen before is unsure about.
         side: whose coverage counts. ``left`` and ``right`` look at the rows of one side only, as one must who asks for
-            partners that do not exist yet. ``both`` adds the two up and so looks at the pool's partners: use it to
-            choose among pairs that are there, not to claim what asking for pairs would bring.
+            partners that do not exist yet. ``both``: pairs stand for the pool's pairs by both sides at once. That looks
+            at partners: use it to choose among pairs that are there, not to claim what asking for pairs would bring.
         seed: of everything random here.
         config: coverage; its seed is replaced by ``seed``.
         sequential: batches and committee of ``sequential``.
@@ -76,14 +76,13 @@ class _Choice:
     def batch(self, chosen: Sequence[int], num: int, sequential: SequentialConfig | None = None) -> list[int]:
         """The next ``num`` rows of the pool after the ``chosen`` ones."""
         known = [self.pairs[row] for row in chosen]
-        names = ("left", "right") if self.side == "both" else (self.side,)
-        views = [
-            self.sides.view(name, known, [pair[0 if name == "left" else 1] for pair in self.pairs]) for name in names
-        ]
-        if sequential:
-            committee = Committee(self.sides, known, sequential, self.config.seed)
-            views = [committee(name, view) for name, view in zip(names, views, strict=True)]
-        return choose(views, num, self.config, taken=chosen).rows
+        committee = Committee(self.sides, known, sequential or SequentialConfig(trust=0), self.config.seed)
+        if self.side == "both":
+            view = committee.weigh_pairs(self.pairs, self.sides.pair_view(self.pairs, chosen))
+        else:
+            candidates = side_of(self.pairs, self.side)
+            view = committee.weigh(self.side, self.sides.view(self.side, known, candidates))
+        return choose(view, num, self.config, taken=chosen).rows
 
 
 def _check(pool: Sequence[Pair], budget: int) -> None:

@@ -17,7 +17,7 @@ from components.embeddings import Embeddings
 from components.errors import UserError
 from components.pairing.config import CoverageConfig
 from components.pairing.rows import CHUNK
-from components.pairing.suggest import Pair, Sides, suggest_from
+from components.pairing.suggest import Pair, Sides, side_of, suggest_from
 from components.pairing.suggestion import Suggestion
 from components.pairing.views import View, kernel
 from components.transforms import unit_rows
@@ -78,33 +78,43 @@ def suggest_next(
     """
     config = config or CoverageConfig()
     sides = Sides(left, right, config.seed)
-    weigh = Committee(sides, known, sequential or SequentialConfig(), config.seed)
-    return suggest_from(sides, budget, side=side, config=config, known=known, weigh=weigh)
+    committee = Committee(sides, known, sequential or SequentialConfig(), config.seed)
+    return suggest_from(sides, budget, side=side, config=config, known=known, weigh=committee.weigh)
 
 
 @dataclass(frozen=True)
 class Committee:
-    """Weights a side's targets by the disagreement about their partners; callable on ``(side, view)``."""
+    """Weights the targets of a view by the disagreement about their partners."""
 
     sides: Sides
     known: Sequence[Pair]
     config: SequentialConfig
     seed: int
 
-    def __call__(self, side: str, view: View) -> View:
+    def weigh(self, side: str, view: View) -> View:
+        """The view of one side, weighted."""
+        return self._weighted(view, [(side, view.targets)])
+
+    def weigh_pairs(self, pairs: Sequence[Pair], view: View) -> View:
+        """The view of pairs (see :meth:`Sides.pair_view`), weighted by the mean of both directions."""
+        places = [(side, self.sides.rows(side).positions(side_of(pairs, side))) for side in ("left", "right")]
+        return self._weighted(view, [(side, place[view.targets]) for side, place in places])
+
+    def _weighted(self, view: View, positions: Sequence[tuple[str, np.ndarray]]) -> View:
         if len(self.known) < LEAST_KNOWN or not self.config.trust:
             return view
-        mine, theirs = (0, 1) if side == "left" else (1, 0)
-        names = list(zip(*self.known, strict=True))
-        rows, others = self.sides.rows(side), self.sides.rows("right" if side == "left" else "left")
-        anchors, partners = rows.unit(rows.positions(names[mine])), others.unit(others.positions(names[theirs]))
-        models = _members(anchors, partners, self.config, self.seed)
-        parts = [
-            _disagreement(rows.unit(view.targets[start : start + CHUNK]), models, self.config.sharpness)
-            for start in range(0, len(view.targets), CHUNK)
-        ]
-        weights = np.concatenate(parts) ** self.config.trust
+        weights = np.mean([self._unsure(side, place) for side, place in positions], axis=0) ** self.config.trust
         return replace(view, weights=weights / weights.sum())
+
+    def _unsure(self, side: str, positions: np.ndarray) -> np.ndarray:
+        other = "right" if side == "left" else "left"
+        anchors, partners = (
+            self.sides.rows(name).unit(self.sides.rows(name).positions(side_of(self.known, name)))
+            for name in (side, other)
+        )
+        models, rows = _members(anchors, partners, self.config, self.seed), self.sides.rows(side)
+        blocks = [positions[start : start + CHUNK] for start in range(0, len(positions), CHUNK)]
+        return np.concatenate([_disagreement(rows.unit(b), models, self.config.sharpness) for b in blocks])
 
 
 @dataclass(frozen=True)

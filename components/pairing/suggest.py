@@ -12,7 +12,7 @@ from components.errors import UserError
 from components.pairing.config import SIDES, CoverageConfig, one_of
 from components.pairing.coverage import choose
 from components.pairing.facility_location import coverage_curve
-from components.pairing.rows import CentredRows
+from components.pairing.rows import CentredRows, PairRows
 from components.pairing.suggestion import Suggestion
 from components.pairing.views import View
 
@@ -63,7 +63,7 @@ def suggest_from(
     for name, num in halves.items():
         if num:
             view = sides.view(name, known)
-            parts.append(_one_side(name, weigh(name, view) if weigh else view, num, config))
+            parts.append(_one_side(sides, name, weigh(name, view) if weigh else view, num, config))
     return parts[0] if len(parts) == 1 else _alternating(parts)
 
 
@@ -85,17 +85,29 @@ class Sides:
         """All rows are to be covered, ``known`` pairs are; ``candidates``: ids to choose from, by default all."""
         rows = self.rows(side)
         everything = np.arange(len(rows))
-        have = rows.positions([pair[0 if side == "left" else 1] for pair in known])
+        have = rows.positions(side_of(known, side))
         return View(rows, everything if candidates is None else rows.positions(candidates), everything, have)
 
+    def pair_view(self, pairs: Sequence[Pair], known: Sequence[int]) -> View:
+        """Pairs that stand for each other, with both sides at once; ``known``: rows of ``pairs``."""
+        places = [self.rows(side).positions(side_of(pairs, side)) for side in ("left", "right")]
+        everything = np.arange(len(pairs))
+        rows = PairRows(self.rows("left"), self.rows("right"), places[0], places[1])
+        return View(rows, everything, everything, np.asarray(known, dtype=np.int64))
 
-def _one_side(side: str, view: View, budget: int, config: CoverageConfig) -> Suggestion:
+
+def side_of(pairs: Sequence[Pair], side: str) -> list[str]:
+    """The left or the right ids of pairs."""
+    return [pair[0 if side == "left" else 1] for pair in pairs]
+
+
+def _one_side(sides: Sides, side: str, view: View, budget: int, config: CoverageConfig) -> Suggestion:
     """The candidates of ``view`` must be all rows, in order of their positions."""
-    picks = choose([view], budget, config, taken=[int(p) for p in view.known])
+    picks = choose(view, budget, config, taken=[int(p) for p in view.known])
     chosen = np.array(picks.rows)
     curve = coverage_curve(view.with_targets(0, config.max_targets), chosen, config)
     return Suggestion(
-        ids=view.rows.ids(chosen),
+        ids=sides.rows(side).ids(chosen),
         sides=[side] * len(chosen),
         gains=picks.gains,
         coverage=[float(c) for c in curve[1:]],

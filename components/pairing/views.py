@@ -1,4 +1,4 @@
-"""What a choice looks at: candidates and the rows that they are to stand for, on one side or on both at once.
+"""What a choice looks at: candidates and the rows that they are to stand for.
 
 Letters: ``C`` candidates, ``T`` targets, ``D`` dimensions, ``W`` known rows.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from components.pairing.config import CoverageConfig
-from components.pairing.rows import CHUNK, CentredRows
+from components.pairing.rows import CHUNK, Rows
 
 # Density is the mean similarity to a sample of the targets under a kernel this sharp (in units of cosine).
 DENSITY_SHARPNESS, DENSITY_ROWS = 6.0, 1024
@@ -18,17 +18,17 @@ DENSITY_SHARPNESS, DENSITY_ROWS = 6.0, 1024
 
 @dataclass(frozen=True)
 class View:
-    """One side. Candidate c of every view of a choice is the same item.
+    """Candidates, targets and what is known of one corpus.
 
     Attributes:
-        rows: the side's corpus.
+        rows: the corpus: one side's rows, or pairs.
         candidates: positions of the candidates' rows. [C]
         targets: positions of the rows to stand for. [T]
         known: positions of rows that are covered from the start. [W]
         weights: of the targets, not negative, with the sum 1; None: all the same. [T]
     """
 
-    rows: CentredRows
+    rows: Rows
     candidates: np.ndarray
     targets: np.ndarray
     known: np.ndarray

@@ -22,7 +22,7 @@ def value(table: np.ndarray, chosen: list[int]) -> float:
 
 def chosen_rows(rows: Embeddings, budget: int, config: CoverageConfig = PLAIN) -> list[int]:
     view = whole_view(rows, config=config)
-    return [rows.index[i] for i in view.rows.ids(choose([view], budget, config).rows)]
+    return [rows.index[i] for i in view.rows.ids(choose(view, budget, config).rows)]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -46,7 +46,7 @@ def test_picks_are_those_of_a_plain_greedy_loop(seed: int) -> None:
 def test_gains_fall_and_the_curve_adds_them_up() -> None:
     rows, _ = clusters([60, 30, 10])
     view = whole_view(rows, config=PLAIN)
-    picks = choose([view], 20, PLAIN)
+    picks = choose(view, 20, PLAIN)
     assert (np.diff(picks.gains) <= 1e-7).all()
     curve = coverage_curve(view, np.array(picks.rows), PLAIN)
     assert curve[0] == 0 and np.allclose(np.diff(curve), picks.gains, atol=1e-6)
@@ -83,7 +83,7 @@ def test_copies_of_a_row_add_nothing() -> None:
     rng = np.random.default_rng(0)
     different = rng.normal(size=(6, 4))
     rows = corpus(np.repeat(different, 5, axis=0))
-    picks = choose([whole_view(rows, config=PLAIN)], 12, PLAIN)
+    picks = choose(whole_view(rows, config=PLAIN), 12, PLAIN)
     assert np.allclose(picks.gains[6:], 0, atol=1e-7) and min(picks.gains[:6]) > 1e-3
     assert len({n // 5 for n in chosen_rows(rows, 6)}) == 6
     assert len(set(picks.rows)) == 12

@@ -38,5 +38,5 @@ def test_gains_are_the_fall_of_the_mean_posterior_variance(known: int) -> None:
 def test_every_cluster_is_visited() -> None:
     rows, labels = clusters([60, 40, 20, 10])
     view = whole_view(rows, config=CONFIG)
-    picks = choose([view], 4, CONFIG)
+    picks = choose(view, 4, CONFIG)
     assert sorted(labels[[rows.index[i] for i in view.rows.ids(picks.rows)]]) == [0, 1, 2, 3]

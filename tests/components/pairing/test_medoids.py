@@ -13,7 +13,7 @@ CONFIG = CoverageConfig(method="k-medoids")
 def test_one_medoid_near_the_centre_of_every_cluster() -> None:
     rows, labels = clusters([80, 40, 30, 20])
     view = whole_view(rows)
-    chosen = [rows.index[i] for i in view.rows.ids(medoids([view], 4, CONFIG))]
+    chosen = [rows.index[i] for i in view.rows.ids(medoids(view, 4, CONFIG))]
     assert sorted(labels[chosen]) == [0, 1, 2, 3]
     for row in chosen:
         mates = labels == labels[row]
@@ -23,10 +23,10 @@ def test_one_medoid_near_the_centre_of_every_cluster() -> None:
 
 def test_medoids_are_different_rows_even_among_copies() -> None:
     rows = corpus(np.repeat(np.random.default_rng(0).normal(size=(12, 3)), 2, axis=0))
-    assert len(set(choose([whole_view(rows)], 12, CONFIG).rows)) == 12
+    assert len(set(choose(whole_view(rows), 12, CONFIG).rows)) == 12
 
 
 def test_known_pairs_are_refused() -> None:
     rows, _ = clusters([20, 20])
     with pytest.raises(UserError, match="facility-location"):
-        choose([whole_view(rows, rows.ids[:2])], 3, CONFIG)
+        choose(whole_view(rows, rows.ids[:2]), 3, CONFIG)

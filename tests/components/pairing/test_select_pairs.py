@@ -9,7 +9,7 @@ from components.corpora.worlds import World, make_world
 from components.embeddings import Embeddings
 from components.errors import UserError
 from components.evaluation.retrieval import measure, rank_partners
-from components.pairing.config import SELECTIONS
+from components.pairing.config import SELECTIONS, CoverageConfig
 from components.pairing.selection import select_pairs
 from components.pairing.sequential import SequentialConfig
 
@@ -41,10 +41,25 @@ def test_only_ids_and_seed_decide(how: str) -> None:
     assert again == choose(30, how, "both")
 
 
-def test_other_seeds_draw_other_random_pairs_but_cover_alike() -> None:
-    """The seed of coverage decides ties and the sample that densities are measured on, no more."""
+def test_seeds_draw_random_pairs_and_otherwise_only_samples_and_ties() -> None:
     assert len({*choose(30, "random", seed=1)} & {*choose(30, "random", seed=2)}) < 12
-    assert len({*choose(30, seed=1)} & {*choose(30, seed=2)}) > 20
+    plain = CoverageConfig(density=0.0)
+    one, other = (select_pairs(WORLD.pairs, WORLD.left, WORLD.right, 30, seed=s, config=plain) for s in (1, 2))
+    assert one == other
+
+
+def test_both_sides_stand_for_a_pair_by_the_mean_of_their_cosines() -> None:
+    """The plain greedy loop over the pool's pairs."""
+    similar = []
+    for side, place in ((WORLD.left, 0), (WORLD.right, 1)):
+        rows = side.rows([pair[place] for pair in WORLD.pairs]).astype(np.float64) - side.vectors.mean(axis=0)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        similar.append(rows @ rows.T)
+    table, plain = np.exp(np.mean(similar, axis=0) - 1), []
+    for _ in range(15):
+        plain.append(max(set(range(300)) - set(plain), key=lambda r: table[[*plain, r]].max(axis=0).mean()))
+    chosen = select_pairs(WORLD.pairs, WORLD.left, WORLD.right, 15, side="both", config=CoverageConfig(density=0.0))
+    assert chosen == [WORLD.pairs[row] for row in plain]
 
 
 def test_one_side_says_nothing_about_the_other() -> None:
@@ -90,13 +105,13 @@ def recall(world: World, pairs: list[tuple[str, str]]) -> float:
 
 def test_chosen_pairs_teach_more_than_random_ones() -> None:
     """On a world of 96 clusters: mean gain over seeds beyond twice its standard error, for either side."""
-    gains: dict[str, list[float]] = {"left": [], "right": [], "sequential": []}
+    gains: dict[str, list[float]] = {"left": [], "right": [], "both": [], "sequential": []}
     for seed in range(5):
         world = make_world("synth", seed, num_unpaired=300, num_pairs=600, num_heldout=300)
         reach = {*world.unpaired_left, *world.unpaired_right, *(i for pair in world.pairs for i in pair)}
         sides = [side.take([i for i in side.ids if i in reach]) for side in (world.left, world.right)]
         chance = np.mean([recall(world, select_pairs(world.pairs, *sides, 50, how="random", seed=s)) for s in range(4)])
-        for side in ("left", "right"):
+        for side in ("left", "right", "both"):
             gains[side].append(recall(world, select_pairs(world.pairs, *sides, 50, side=side)) - chance)
         gains["sequential"].append(recall(world, select_pairs(world.pairs, *sides, 50, how="sequential")) - chance)
     for gain in gains.values():
