@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,8 +174,17 @@ def _print_results(recipe: AlignRecipe, result: RunResult, home: Home, console: 
     console.print(f"report:  {home.results(recipe.name) / 'report.html'}", soft_wrap=True, markup=False)
     where = "" if home.is_default else f" --home {home.path}"
     query = '"crying cat"' if recipe.name == "emoji" else "QUERY"
-    console.print(f"search:  isthmus search {query}{where}", soft_wrap=True, markup=False)
-    console.print(f"MLflow:  isthmus ui{where}", soft_wrap=True, markup=False)
+    console.print(f"search:  {_program()} search {query}{where}", soft_wrap=True, markup=False)
+    console.print(f"MLflow:  {_program()} ui{where}", soft_wrap=True, markup=False)
+
+
+def _program() -> str:
+    """How this program can be called again in the same shell: ``make demo`` leaves no activated environment."""
+    called = Path(sys.argv[0])
+    on_path = shutil.which("isthmus")
+    if called.name != "isthmus" or (on_path and Path(on_path).resolve() == called.resolve()):
+        return "isthmus"
+    return os.path.relpath(called) if called.is_relative_to(Path.cwd()) else str(called)
 
 
 def recall_table(metrics: Mapping[str, Any], exported: str) -> Table:
