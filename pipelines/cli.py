@@ -195,6 +195,18 @@ QuickOpt = Annotated[bool, typer.Option(help="Small sizes: minutes instead of te
 MetricsOpt = Annotated[Path | None, typer.Option(help="Write the numbers to this JSON file.")]
 
 
+@bench_app.command("demo")
+def bench_demo(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
+    """The main job from cold, again, and `plan` (goals: 5 minutes and 6 GB, 8 s, 3 s)."""
+    _bench("demo", quick, metrics_out)
+
+
+@bench_app.command("suggest")
+def bench_suggest(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
+    """Choice of items to pair at 10^4, 10^5 and 10^6 rows: time and memory."""
+    _bench("suggest", quick, metrics_out)
+
+
 @bench_app.command("overhead")
 def bench_overhead(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
     """Cost of the DAG layer per step, in process and on Ray (goal: at most 150 ms)."""

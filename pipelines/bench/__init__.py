@@ -12,6 +12,8 @@ from rich.table import Table
 
 # name -> module with measure(quick: bool) -> dict; the engine's own overhead is measured beside the engine
 BENCHES = {
+    "demo": "pipelines.bench.demo",
+    "suggest": "pipelines.bench.suggest",
     "overhead": "pipelines.bench.overhead",
     "encode": "pipelines.bench.encode",
     "spectral": "pipelines.bench.spectral",
