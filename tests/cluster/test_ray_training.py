@@ -68,6 +68,23 @@ def test_two_workers_one_of_them_killed_end_like_one_undisturbed_without_ray(tmp
 
 
 @pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_failed_run_started_again_goes_on_from_its_last_epoch(tmp_path: Path) -> None:
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    world, emit = make_world(tmp_path), Deadly(tmp_path)
+    with pytest.raises(UserError, match="training failed"):
+        spectral.run(_context(world, "step", emit, engine="ray", max_failures=0))
+    assert (tmp_path / "epochs").read_text().split() == ["1", "2"]
+    again = spectral.run(_context(world, "step", emit, engine="ray", max_failures=0))
+    assert (tmp_path / "epochs").read_text().split() == ["1", "2", "3", "4"]
+    undisturbed = spectral.run(_context(world, "alone", lambda event: None, engine="local"))
+    assert again["loss"] == pytest.approx(undisturbed["loss"], rel=1e-3)
+
+
+@pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 def test_more_workers_than_the_cluster_has_cpus_are_refused_at_once(tmp_path: Path) -> None:
     world = make_world(tmp_path)
