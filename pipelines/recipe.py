@@ -13,7 +13,24 @@ from components.errors import UserError
 
 RECIPES = Path(__file__).parent / "recipes"
 
-AlignerName = Literal["sue", "eigen-cca", "ridge-cca", "procrustes", "kernel-ridge", "contrastive"]
+AlignerName = Literal[
+    "auto",
+    "sue",
+    "eigen-cca",
+    "ridge-cca",
+    "procrustes",
+    "kernel-ridge",
+    "contrastive",
+    "csa",
+    "ridge-map",
+    "asif",
+    "functional-map",
+    "fused-kernel-ridge",
+    "fused-csa",
+    "semi-cca",
+    "self-training",
+    "wasserstein-procrustes",
+]
 BASELINES: tuple[AlignerName, ...] = ("ridge-cca", "procrustes", "kernel-ridge", "contrastive")
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from worlds import write_world
 
 from cluster.workflow.graph import Graph
+from components.alignment.registry import METHODS
 from components.errors import UserError
 from pipelines.align import build
-from pipelines.recipe import AlignRecipe, load_recipe
+from pipelines.recipe import AlignerName, AlignRecipe, load_recipe
 
 
 def graph_of(recipe: AlignRecipe, tmp_path: Path) -> Graph:
@@ -37,6 +39,13 @@ def test_baselines_are_in_the_table_whatever_the_aligner(tmp_path: Path) -> None
     names = set(graph_of(recipe, tmp_path).steps)
     assert {"fit-ridge-cca", "fit-kernel-ridge", "fit-contrastive"} <= names
     assert not any(name.startswith(("spectral", "cca", "mmd")) for name in names)
+
+
+def test_every_registered_aligner_can_be_named(tmp_path: Path) -> None:
+    assert set(get_args(AlignerName)) == set(METHODS)
+    for name in METHODS:
+        methods = graph_of(load_recipe("emoji", [f"aligner={name}", "compare=[]"]), tmp_path)
+        assert {"evaluate", "export"} <= set(methods.steps)
 
 
 def test_how_it_runs_changes_no_key(tmp_path: Path) -> None:
