@@ -21,7 +21,7 @@ from components.alignment.nested import Block, PairScores, nested, rank_pairs
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.ridge_map import RidgeMap
 from components.alignment.self_training import SelfTraining
-from components.alignment.tuned import Ground, MakeFamily, make_ground
+from components.alignment.tuned import Ground, MakeFamily, make_ground, with_views
 from components.alignment.views import Views
 from components.errors import UserError
 
@@ -99,6 +99,7 @@ def fit_candidate(
     if name not in CANDIDATES:
         raise UserError(f"{name!r} is not known", where="candidates", do=f"choose from {', '.join(CANDIDATES)}")
     check_fit(left, right, pairs, needed=FEWEST_PAIRS, why="cross-validation of candidates")
-    start = time.process_time()
-    tuned = nested(CANDIDATES[name].make, ground or make_ground(left, right, seed=seed), pairs, seed=seed)
+    start, entry = time.process_time(), CANDIDATES[name]
+    ground = ground or make_ground(left, right, seed=seed)
+    tuned = nested(entry.make, with_views(ground) if entry.spectral else ground, pairs, seed=seed)
     return CandidateFit(name, tuned.alignment, tuned.inner, tuned.views, tuned.blocks, time.process_time() - start)

@@ -41,17 +41,16 @@ def spread_of(alignment: Alignment, left: np.ndarray, right: np.ndarray) -> floa
     return spread if spread > 0 else 1.0
 
 
-def scaled_blocks(blocks: Sequence[Block]) -> list[np.ndarray]:
-    """Scores of each fold over their spread between distractors. Fold by fold [T + U1, T + U2]."""
-    return [b.scores / max(float(b.extra().std()), 1e-12) for b in blocks]
+def scaled(block: Block) -> np.ndarray:
+    """Scores of a fold over their spread between distractors. [T + U1, T + U2]"""
+    return block.scores / max(float(block.extra().std()), 1e-12)
 
 
 def sum_blocks(members: Sequence[Sequence[Block]], weights: Sequence[Sequence[float]]) -> tuple[Block, ...]:
-    """Blocks of an ensemble; ``weights`` per fold and member, of scores already divided by their spread."""
-    scaled = [scaled_blocks(m) for m in members]
+    """Blocks of an ensemble; ``weights`` per fold and member, of scores divided by their spread."""
     return tuple(
-        Block(sum((w * s[f] for w, s in zip(weights[f], scaled, strict=True)), np.zeros(())), block.rows)
-        for f, block in enumerate(members[0])
+        Block(sum((w * scaled(b) for w, b in zip(weights[f], fold, strict=True)), np.zeros(())), fold[0].rows)
+        for f, fold in enumerate(zip(*members, strict=True))
     )
 
 

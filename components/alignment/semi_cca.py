@@ -25,6 +25,7 @@ SHRINKAGES = (0.9, 0.5, 0.1, 0.98)
 GAMMAS = (1.0, 0.5)
 MAX_ROWS = 20_000
 PCA_DIM = 256
+CHUNK = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +124,11 @@ class Spectrum:
 
 def moments(rows: np.ndarray) -> Moments:
     """Of ``rows`` [N, D]."""
-    x = rows.astype(np.float64)
-    return Moments(x.sum(axis=0), x.T @ x, len(x))
+    total, outer = np.zeros(rows.shape[1]), np.zeros((rows.shape[1], rows.shape[1]))
+    for start in range(0, len(rows), CHUNK):  # a float64 copy of all rows would be the largest array of all
+        x = rows[start : start + CHUNK].astype(np.float64)
+        total, outer = total + x.sum(axis=0), outer + x.T @ x
+    return Moments(total, outer, len(rows))
 
 
 def cross_covariance(pairs: Pairs) -> np.ndarray:
@@ -163,9 +167,7 @@ def _axes(view: View, rows: np.ndarray) -> Transform:
     unit = Chain([view.raw_columns(), UnitRows()])
     if not len(rows) or view.raw <= PCA_DIM:
         return unit
-    x = unit_rows(rows).astype(np.float64)
-    x -= x.mean(axis=0)
-    vectors = np.linalg.eigh(x.T @ x)[1][:, ::-1][:, :PCA_DIM]
+    vectors = Spectrum.of(unit_rows(rows), None).vectors[:, ::-1][:, :PCA_DIM]
     return Chain([unit, Linear(np.zeros(view.raw), vectors * column_signs(vectors))])
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.alignment.ensemble import scaled_blocks, sum_blocks
+from components.alignment.ensemble import scaled, sum_blocks
 from components.alignment.nested import Block
 
 SHRINKAGE = 1.0
@@ -40,8 +40,7 @@ def stack(members: Sequence[Sequence[Block]], prior: np.ndarray) -> Stacked:
         members: out-of-fold blocks of each.
         prior: the fixed sum, e.g. 1 for trusted members and 0 for others; only its direction counts. [M]
     """
-    scaled = [scaled_blocks(m) for m in members]
-    folds = [_fold(np.stack([s[f] for s in scaled]), block.num_test) for f, block in enumerate(members[0])]
+    folds = [_fold(fold) for fold in zip(*members, strict=True)]
     inner = [_weights(folds[:f] + folds[f + 1 :], prior) for f in range(len(folds))]
     return Stacked(_weights(folds, prior), sum_blocks(members, [list(w) for w in inner]))
 
@@ -49,12 +48,13 @@ def stack(members: Sequence[Sequence[Block]], prior: np.ndarray) -> Stacked:
 _Queries = tuple[np.ndarray, np.ndarray]  # scores of queries [M, T, G], left ones and right ones; partner t is column t
 
 
-def _fold(scores: np.ndarray, num_test: int) -> _Queries:
-    return scores[:, :num_test], np.ascontiguousarray(scores[:, :, :num_test].transpose(0, 2, 1))
+def _fold(blocks: Sequence[Block]) -> _Queries:
+    t = blocks[0].num_test
+    return np.stack([scaled(b)[:t] for b in blocks]), np.stack([scaled(b)[:, :t].T for b in blocks])
 
 
 def _weights(folds: Sequence[_Queries], prior: np.ndarray) -> np.ndarray:
-    queries = [q.astype(np.float32) for fold in folds for q in fold]
+    queries = [q.astype(np.float32, copy=False) for fold in folds for q in fold]
     num_pairs = sum(q.shape[1] for q in queries) / 2
     along = [np.tensordot(prior.astype(np.float32), q, 1)[None] for q in queries]
     scale = _maximise(along, np.zeros(1), 0.0)[0]

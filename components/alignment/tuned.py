@@ -21,6 +21,7 @@ from components.alignment.views import Views, plain_view, spectral_views
 from components.transforms import Chain, Transform
 
 Build = Callable[[Any], Alignment]
+FEW = 10  # one row in ten may be missing from a graph
 MakeFamily = Callable[["Unpaired", tuple[int, int]], "Family"]
 
 
@@ -96,12 +97,17 @@ def make_ground(left: np.ndarray, right: np.ndarray, *, seed: int) -> Ground:
 
 
 def with_views(ground: Ground) -> Ground:
-    """``ground`` with the spectral views of both its row sets. Raises UserError: too few rows for a graph."""
+    """``ground`` with the spectral views of both its row sets. Raises UserError: too few rows for a graph.
+
+    In a big corpus the distractors are a small part: there the views without them serve the final fit as well.
+    """
     full, inner = ground.full, ground.inner
+    views = inner.spectral()
+    small = all(FEW * len(i) >= (FEW - 1) * len(f) for i, f in ((inner.left, full.left), (inner.right, full.right)))
     return replace(
         ground,
-        full=Unpaired(full.left, full.right, full.spectral()),
-        inner=Unpaired(inner.left, inner.right, inner.spectral()),
+        full=Unpaired(full.left, full.right, views if small else full.spectral()),
+        inner=Unpaired(inner.left, inner.right, views),
     )
 
 
@@ -136,7 +142,8 @@ class TunedAligner(ABC):
         from components.alignment.nested import tune
 
         check_fit(left, right, pairs, needed=self.needed, why=self.name)
-        return tune(self.family, make_ground(left, right, seed=self.seed), pairs, seed=self.seed).alignment
+        ground = make_ground(left, right, seed=self.seed)
+        return tune(self.family, with_views(ground) if self.spectral else ground, pairs, seed=self.seed).alignment
 
 
 def plain_views(dims: tuple[int, int]) -> Views:

@@ -2,8 +2,9 @@
 
 The start follows the Shared Geometry recipe: k-means centres of both sides are matched by a quadratic assignment of
 their kernels (= linear CKA of the centres) plus a linear term that counts known pairs between clusters; of several
-repeats the one goes on that brings the two corpora closest to each other. Then rounds of T = Hungarian assignment of a random block,
-W = polar(XᵀTY + (b/P) X̂ᵀŶ): the pairs together weigh as much as a block, and with no pairs at all it still runs.
+repeats the one goes on that brings the two corpora closest to each other. Then rounds of T = Hungarian assignment of a
+random block, W = polar(XᵀTY + (b/P) X̂ᵀŶ): the pairs together weigh as much as a block, and with no pairs at all it
+still runs.
 Letters: ``N`` rows, ``C`` centres, ``b`` rows of a block, ``K`` shared columns.
 """
 

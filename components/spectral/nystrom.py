@@ -22,7 +22,7 @@ from components.spectral.eigen import SpectralBasis
 from components.transforms import Spec, Tensors, Transform
 
 MIN_EIGENVALUE = 1e-3
-QUERY_CHUNK = 1024
+QUERY_CHUNK = 256
 # With many fit rows, those whose neighbourhood a query may belong to are looked for among its CANDIDATES * k nearest.
 CANDIDATES = 6
 
