@@ -52,7 +52,9 @@ class ModelSide:
 class SharedSpace:
     """Both sides of an exported model."""
 
-    def __init__(self, sides: Mapping[Side, ModelSide], about: Mapping[str, Any], cache_dir: Path | None = None) -> None:
+    def __init__(
+        self, sides: Mapping[Side, ModelSide], about: Mapping[str, Any], cache_dir: Path | None = None
+    ) -> None:
         self.sides, self.about, self._cache_dir = dict(sides), dict(about), cache_dir
         self._encoders: dict[Side, Any] = {}
 
@@ -67,8 +69,12 @@ class SharedSpace:
             raise UserError("no model here", where=folder.path, do="run `isthmus run` first or name a model folder")
         about = folder.read_json("model.json")
         if about.get("format") != FORMAT:
-            raise UserError(f"model format {about.get('format')} is not {FORMAT}", where=folder.path, do="export it again")
-        return cls({side: _read_side(folder, side, about["sides"][side]) for side in ("left", "right")}, about, cache_dir)
+            raise UserError(
+                f"model format {about.get('format')} is not {FORMAT}", where=folder.path, do="export it again"
+            )
+        return cls(
+            {side: _read_side(folder, side, about["sides"][side]) for side in ("left", "right")}, about, cache_dir
+        )
 
     def save(self, folder: Folder) -> None:
         """Write the model folder."""
