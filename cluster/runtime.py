@@ -76,6 +76,10 @@ class RaySession:
             UserError: nothing answers at the address, or a local Ray does not start in two attempts.
         """
         quiet_environment()
+        if self.address is not None and _has_token():
+            # A driver that attaches sends its token only in this mode, which Ray reads when it is imported.
+            self._environment = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE")}
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
         import ray
 
         if ray.is_initialized():
@@ -176,6 +180,14 @@ class RaySession:
 
 
 _HOW_TO_ATTACH = "check the address and RAY_AUTH_TOKEN_PATH, or leave --address out for a local Ray"
+
+
+def _has_token() -> bool:
+    """Whether this user has a token for Ray, wherever Ray looks for one."""
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return True
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
+    return path.is_file()
 
 
 def default_object_store_bytes() -> int:
