@@ -94,7 +94,8 @@ def decide(options: list[Option], linear: Option) -> tuple[Option, str]:
     chosen = best if gain > CLEARLY * error else default
     ahead, noise = advantage(chosen.cv, linear.cv)
     against = f"{ahead:+.3f} ± {noise:.3f} in log rank against the best linear map, {linear.name}"
-    if chosen is not linear and (ahead < -noise or ahead + noise < NEGLIGIBLE):
+    # Clearly behind, or surely equal. Merely not ahead is no reason: the best of several linear maps is a lucky one.
+    if chosen is not linear and (ahead < -CLEARLY * noise or abs(ahead) + noise < NEGLIGIBLE):
         return linear, f"{linear.name}, as {chosen.name} adds nothing to it worth having: {against}"
     if chosen is best and best is not default:
         return chosen, f"{chosen.name}, as it beats {default.name} by {gain:.3f} ± {error:.3f}; it is {against}"
