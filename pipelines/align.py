@@ -13,6 +13,7 @@ from cluster.workflow.graph import Graph
 from cluster.workflow.step import DRIVER, Resources, Step
 from components.corpora.sources import source_digest
 from components.encoders.registry import DEFAULTS, fingerprint
+from components.errors import UserError
 from pipelines.recipe import AlignerName, AlignRecipe, Cca, Source
 
 Engine = Literal["ray", "local"]
@@ -21,27 +22,13 @@ SIDES: tuple[Side, Side] = ("left", "right")
 CONTROLLED: tuple[AlignerName, ...] = ("ridge-cca", "kernel-ridge")
 
 
-class AlignGraph:
-    """Builds the steps of one recipe. ``cache_dir`` keeps digests of input files and converted encoders."""
+class CorpusGraph:
+    """The steps before any pair is needed. ``cache_dir`` keeps digests of input files and converted encoders."""
 
     def __init__(self, recipe: AlignRecipe, *, cache_dir: Path, engine: Engine = "ray") -> None:
         self.recipe, self.cache_dir, self.engine = recipe, cache_dir, engine
         self.shard = {side: self._shard(side) for side in SIDES}
         self.encode = {side: self._encode(side) for side in SIDES}
-        self.splits = self._pairs()
-        self.gauge = self._step("gauge", config=self._fit_config(), inputs={**self.encode, "splits": self.splits})
-        self._spectral: dict[str, dict[Side, Step]] = {}
-        self.methods = {name: self._method(name) for name in recipe.methods}
-
-    def build(self) -> Graph:
-        """The whole graph; its last steps are the report and the exported model."""
-        evaluate = self._step(
-            "evaluate",
-            inputs={"gauge": self.gauge, "splits": self.splits}
-            | {f"method:{name}": step for name, step in self.methods.items()},
-            config={"primary": self.recipe.aligner, "seed": self.recipe.seed},
-        )
-        return Graph.of(self._report(evaluate), self._export(evaluate))
 
     def _step(self, name: str, *, run: str | None = None, **fields: Any) -> Step:
         module = run or name
@@ -83,14 +70,41 @@ class AlignGraph:
             resources=DRIVER,
         )
 
+    def _digests(self, files: Mapping[str, str]) -> dict[str, str]:
+        return {name: source_digest(path, cache_dir=self.cache_dir) for name, path in files.items()}
+
+
+class AlignGraph(CorpusGraph):
+    """All steps of one recipe. Raises UserError for a recipe without pairs."""
+
+    def __init__(self, recipe: AlignRecipe, *, cache_dir: Path, engine: Engine = "ray") -> None:
+        super().__init__(recipe, cache_dir=cache_dir, engine=engine)
+        self.splits = self._pairs()
+        self.gauge = self._step("gauge", config=self._fit_config(), inputs={**self.encode, "splits": self.splits})
+        self._spectral: dict[str, dict[Side, Step]] = {}
+        self.methods = {name: self._method(name) for name in recipe.methods}
+
+    def build(self) -> Graph:
+        """The whole graph; its last steps are the report and the exported model."""
+        evaluate = self._step(
+            "evaluate",
+            inputs={"gauge": self.gauge, "splits": self.splits}
+            | {f"method:{name}": step for name, step in self.methods.items()},
+            config={"primary": self.recipe.aligner, "seed": self.recipe.seed},
+        )
+        return Graph.of(self._report(evaluate), self._export(evaluate))
+
     def _pairs(self) -> Step:
         recipe = self.recipe
-        files = {"pairs": recipe.pairs} | ({"heldout": recipe.heldout} if recipe.heldout else {})
+        files = pair_files(recipe)
+        if "pairs" not in files:
+            told = "name a file with left_id,right_id; `isthmus suggest` says which items to find partners for"
+            raise UserError("the recipe has no pairs", where="pairs", do=told)
         return self._step(
             "pairs",
             config={"pairs_budget": recipe.pairs_budget, "seed": recipe.seed, **recipe.splits.model_dump(mode="json")},
             inputs={f"shard-{side}": self.shard[side] for side in SIDES},
-            externals={name: source_digest(path, cache_dir=self.cache_dir) for name, path in files.items()},
+            externals=self._digests(files),
             locations=files,
         )
 
@@ -174,6 +188,11 @@ class AlignGraph:
             | self._sides(self.shard, "shard")
             | self._sides(self.encode, "encode"),
         )
+
+
+def pair_files(recipe: AlignRecipe) -> dict[str, str]:
+    """``pairs`` and ``heldout``, as far as the recipe has them."""
+    return {name: path for name, path in (("pairs", recipe.pairs), ("heldout", recipe.heldout)) if path}
 
 
 def encoder_fingerprint(name: str) -> str:

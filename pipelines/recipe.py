@@ -155,7 +155,7 @@ class AlignRecipe(Model):
     name: str = Field("align", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the run in MLflow")
     left: Source
     right: Source
-    pairs: str = Field(description="Parquet/CSV with left_id,right_id; or builtin:emoji")
+    pairs: str | None = Field(None, description="Parquet/CSV with left_id,right_id; or builtin:emoji; needed to `run`")
     pairs_budget: Count | None = Field(None, description="pairs used for fitting, drawn by seed; null: all")
     heldout: str | None = Field(None, description="Parquet/CSV with left_id,right_id; evaluation only")
     aligner: AlignerName = Field("kernel-ridge", description="the aligner that is exported")
@@ -307,9 +307,7 @@ def _absolute(recipe: AlignRecipe, base: Path) -> AlignRecipe:
             return text
         return str((base / Path(text).expanduser()).resolve())
 
-    changes: dict[str, Any] = {"pairs": fix(recipe.pairs)}
-    if recipe.heldout:
-        changes["heldout"] = fix(recipe.heldout)
+    changes: dict[str, Any] = {n: fix(path) for n in ("pairs", "heldout") if (path := getattr(recipe, n))}
     for side in ("left", "right"):
         source: Source = getattr(recipe, side)
         changes[side] = source.model_copy(update={"source": fix(source.source)})

@@ -44,16 +44,18 @@ class Known:
 def known_pairs(location: str, left: Known, right: Known) -> KnownPairs:
     """Read and check a pairs file, or ``builtin:emoji``: every id that both sides have.
 
-    A pair whose row is in quarantine is left out with a warning; a repeated pair counts once.
+    Rows without a partner (of a list that is not filled in yet), rows that do not fit the header and pairs whose row is
+    in quarantine are left out with a warning; a repeated pair counts once.
 
     Raises:
-        UserError: unreadable file, missing column, empty cell, an id that is in no corpus, an id in several pairs.
+        UserError: unreadable file, missing column, an id that is in no corpus, an id in several pairs.
     """
     if location == BUILTIN:
         return KnownPairs(pairs=sorted((i, i) for i in set(left.ids) & set(right.ids)), where=location)
     where = shown(location)
-    pairs = sorted(set(_read(location)))
-    warnings = []
+    read = _read(location)
+    pairs = sorted(set(read.pairs))
+    warnings = [f"{where}: {told}" for told in read.left_out()]
     usable = [p for p in pairs if p[0] not in left.quarantined and p[1] not in right.quarantined]
     if len(usable) < len(pairs):
         warnings.append(f"{where}: {len(pairs) - len(usable)} pairs are left out, their rows are in quarantine")
@@ -74,7 +76,20 @@ def refuse_leakage(pairs: KnownPairs, heldout: KnownPairs) -> None:
             )
 
 
-def _read(location: str) -> list[Pair]:
+@dataclass
+class _Rows:
+    """What a file holds: whole pairs, how many rows have an empty cell, and what is wrong with which other row."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    open: int = 0
+    broken: list[str] = field(default_factory=list)
+
+    def left_out(self) -> list[str]:
+        told = [f"{_are(self.open)} left out, without a partner"] if self.open else []
+        return told + ([f"{_are(len(self.broken))} left out, e.g. {self.broken[0]}"] if self.broken else [])
+
+
+def _read(location: str) -> _Rows:
     listing = list_files(location)
     form = form_of(listing, location)
     if form == "images":
@@ -85,20 +100,32 @@ def _read(location: str) -> list[Pair]:
             f"pairs need the columns left_id and right_id; the columns are {', '.join(found) or 'none'}",
             where=shown(location),
         )
-    return [pair for file in listing.files for pair in _read_file(listing, file.name, form)]
+    rows = _Rows()
+    for file in listing.files:
+        _read_file(listing, file.name, form, rows)
+    return rows
 
 
-def _read_file(listing: Listing, name: str, form: str) -> list[Pair]:
+def _read_file(listing: Listing, name: str, form: str, into: _Rows) -> None:
     # read like a corpus whose content is the other id: both come as text, and 007 stays 007
     table = Table(listing, name, {"id": "left_id", "partner": "right_id"}, "partner")
     read = {"parquet": read_parquet, "csv": read_csv, "jsonl": read_jsonl}[form]
-    pairs = []
     for rows in read(table):
-        for left, right, number in zip(rows.ids, rows.payload.to_pylist(), rows.numbers, strict=True):
-            if not left or not right:
-                raise UserError(f"row {number} lacks an id", where=listing.full(name), do="give left_id and right_id")
-            pairs.append((left.decode("utf-8", "replace"), right.decode("utf-8", "replace")))
-    return pairs
+        problems = rows.problems or [None] * len(rows)
+        for left, right, number, problem in zip(
+            rows.ids, rows.payload.to_pylist(), rows.numbers, problems, strict=True
+        ):
+            if problem:
+                into.broken.append(f"row {number}: {problem}")
+            elif (pair := (_id(left), _id(right))) and all(pair):
+                into.pairs.append(pair)
+            else:
+                into.open += 1
+
+
+def _id(cell: bytes | None) -> str:
+    text = (cell or b"").decode("utf-8", "replace")
+    return text if text.strip() else ""
 
 
 def _refuse_unknown(pairs: Sequence[Pair], left: Known, right: Known, where: str) -> None:
@@ -127,6 +154,10 @@ def _refuse_repeated(pairs: Sequence[Pair], where: str) -> None:
                 where=where,
                 do="pairs must be one to one: keep one pair of each",
             )
+
+
+def _are(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count} rows are"
 
 
 def _some(ids: Collection[str]) -> str:

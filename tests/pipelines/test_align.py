@@ -77,3 +77,9 @@ def test_a_missing_input_is_named_before_anything_runs(tmp_path: Path) -> None:
 def test_an_unknown_encoder_is_refused_when_planning(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown encoder 'clip9'"):
         graph_of(load_recipe("emoji", ["left.encoder=clip9"]), tmp_path)
+
+
+def test_a_recipe_without_pairs_is_refused_by_what_needs_them(tmp_path: Path) -> None:
+    world = write_world(tmp_path / "w")
+    with pytest.raises(UserError, match=r"pairs: the recipe has no pairs; .*isthmus suggest"):
+        graph_of(load_recipe(str(world.recipe), ["pairs=null"]), tmp_path)

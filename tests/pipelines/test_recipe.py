@@ -82,8 +82,8 @@ def test_a_refusal_names_the_key_and_what_is_allowed(override: str, told: list[s
 
 
 def test_a_missing_key_is_named_and_further_errors_are_counted() -> None:
-    broken = {k: v for k, v in MINIMAL.items() if k != "pairs"} | {"seed": -1}
-    with pytest.raises(UserError, match=r"'pairs': missing; 1 more such error"):
+    broken = {k: v for k, v in MINIMAL.items() if k != "left"} | {"seed": -1}
+    with pytest.raises(UserError, match=r"'left': missing; 1 more such error"):
         validate(broken)
 
 
