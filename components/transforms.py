@@ -24,7 +24,7 @@ _HOMES = {
     "standardizer": "components.alignment.preprocess",
     "kernel": "components.alignment.kernel_ridge",
     "residual-mlp": "components.alignment.mmd_net",
-    "mlp-head": "components.alignment.contrastive",
+    "mlp-head": "components.alignment.heads",
     "nystrom": "components.spectral.nystrom",
     "spectralnet": "components.spectral.spectralnet",
     "scale": "components.alignment.shaping",

@@ -21,6 +21,7 @@ AlignerName = Literal[
     "procrustes",
     "kernel-ridge",
     "contrastive",
+    "contrastive-mlp",
     "csa",
     "ridge-map",
     "asif",
@@ -30,6 +31,7 @@ AlignerName = Literal[
     "semi-cca",
     "self-training",
     "wasserstein-procrustes",
+    "fused-gromov",
 ]
 BASELINES: tuple[AlignerName, ...] = ("ridge-cca", "procrustes", "kernel-ridge", "contrastive")
 Fraction = Annotated[float, Field(ge=0, lt=1)]

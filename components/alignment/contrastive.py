@@ -2,54 +2,32 @@
 
 Symmetric InfoNCE (van den Oord et al. 2018; CLIP, Radford et al. 2021) over all pairs at once, AdamW, early stopping on
 held-back pairs, then a refit on all pairs for the number of steps that was best. Many fits (pair draws) train together
-as one batched problem.
+as one batched problem. Linear heads may start from the CSA map of the pairs: then no step at all is a choice, too.
 
 Letters: ``E`` fits, ``P`` pairs, ``D`` input, ``H`` hidden and ``K`` shared dimension.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from components.alignment.checks import check_fit, check_range
+from components.alignment.heads import MLPHead
 from components.alignment.protocol import Alignment, Pairs
+from components.alignment.ridge_cca import RidgeCCA, canonical_parts
 from components.alignment.selection import at_most
-from components.transforms import Spec, Tensors, Transform, unit_rows
+from components.errors import UserError
+from components.transforms import Linear
 
 if TYPE_CHECKING:
     import torch
 
     Params = dict[str, torch.Tensor]
-
-
-class MLPHead(Transform):
-    """``unit(gelu(x @ w1 + b1) @ w2)``, or ``unit(x @ w1)`` without a hidden layer; ``w1`` [D, H], ``w2`` [H, K]."""
-
-    kind = "mlp-head"
-
-    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
-        self.tensors = {k: v.astype(np.float32) for k, v in tensors.items()}
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        t, rows = self.tensors, np.asarray(x, dtype=np.float32)
-        if "w2" not in t:
-            return unit_rows(rows @ t["w1"])
-        from scipy.special import erf
-
-        hidden = rows @ t["w1"] + t["b1"]
-        return unit_rows((hidden * (1 + erf(hidden / np.float32(np.sqrt(2)))) / 2) @ t["w2"])
-
-    def state(self) -> tuple[Spec, Tensors]:
-        return {}, self.tensors
-
-    @classmethod
-    def from_state(cls, spec: Spec, tensors: Mapping[str, np.ndarray]) -> MLPHead:
-        return cls(tensors)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +37,7 @@ class Contrastive:
     Attributes:
         dim: shared dimensions K.
         hidden: width of the one hidden layer; None for linear heads.
+        start: ``random`` weights, or ``csa`` for the CSA map of the pairs that are trained on (linear heads only).
         temperature: of the softmax over cosines, fixed.
         lr, weight_decay: of AdamW.
         max_steps: full-batch steps at most.
@@ -70,6 +49,7 @@ class Contrastive:
 
     dim: int = 128
     hidden: int | None = None
+    start: Literal["random", "csa"] = "random"
     temperature: float = 0.2
     lr: float = 0.003
     weight_decay: float = 0.1
@@ -88,6 +68,9 @@ class Contrastive:
         check_range("weight_decay", self.weight_decay, 0)
         check_range("holdout", self.holdout, 0.05, 0.5)
         check_range("max_pairs", self.max_pairs, 10)
+        allowed = ("random",) if self.hidden else ("random", "csa")
+        if self.start not in allowed:
+            raise UserError(f"{self.start!r} is not allowed", where="start", do=f"choose from {', '.join(allowed)}")
 
     def fit(self, left: np.ndarray, right: np.ndarray, pairs: Pairs) -> Alignment:
         """Fit on the pairs alone.
@@ -135,9 +118,11 @@ class Contrastive:
         """Number of steps [E] with the least held-back loss [E] per fit."""
         import torch
 
-        best = torch.full((len(train[0]),), torch.inf)
-        steps = torch.ones(len(best), dtype=torch.long)
         run = _Run(self, train, seeds)
+        informed = self.start == "csa"  # random heads are no candidate
+        with torch.no_grad():
+            best = run.losses(test) if informed else torch.full((len(train[0]),), torch.inf)
+        steps = torch.full((len(best),), 0 if informed else 1)
         for step in range(1, self.max_steps + 1):
             run.step()
             with torch.no_grad():
@@ -172,15 +157,8 @@ class _Run:
         import torch
 
         self.config, self.sides = config, sides
-        rngs = [np.random.default_rng([seed, 1]) for seed in seeds]
-        self.params: Params = {}
-        for name, x in zip(_SIDES, sides, strict=True):
-            widths = [x.shape[2], *([config.hidden] if config.hidden else []), config.dim]
-            for n, (rows, columns) in enumerate(pairwise(widths), 1):
-                weights = _stack([rng.normal(0, rows**-0.5, (rows, columns)) for rng in rngs])
-                self.params[f"{name}.w{n}"] = weights.requires_grad_()
-            if config.hidden:
-                self.params[f"{name}.b1"] = torch.zeros(len(x), 1, config.hidden, requires_grad=True)
+        start = _csa_start(config, sides) if config.start == "csa" else _random_start(config, sides, seeds)
+        self.params: Params = {name: _stack(arrays).requires_grad_() for name, arrays in start.items()}
         self.optimizer = torch.optim.AdamW(self.params.values(), lr=config.lr, weight_decay=config.weight_decay)
 
     def step(self) -> None:
@@ -201,9 +179,47 @@ class _Run:
         import torch.nn.functional as F
 
         out = x @ self.params[f"{side}.w1"]
+        if f"{side}.b1" in self.params:
+            out = out + self.params[f"{side}.b1"]
         if self.config.hidden:
-            out = F.gelu(out + self.params[f"{side}.b1"]) @ self.params[f"{side}.w2"]
+            out = F.gelu(out) @ self.params[f"{side}.w2"]
         return F.normalize(out, dim=2)
+
+
+def _random_start(config: Contrastive, sides: list[torch.Tensor], seeds: list[int]) -> dict[str, list[np.ndarray]]:
+    """Weights of each fit by name."""
+    rngs = [np.random.default_rng([seed, 1]) for seed in seeds]
+    params: dict[str, list[np.ndarray]] = {}
+    for side, x in zip(_SIDES, sides, strict=True):
+        widths = [x.shape[2], *([config.hidden] if config.hidden else []), config.dim]
+        for n, (rows, columns) in enumerate(pairwise(widths), 1):
+            params[f"{side}.w{n}"] = [rng.normal(0, rows**-0.5, (rows, columns)) for rng in rngs]
+        if config.hidden:
+            params[f"{side}.b1"] = [np.zeros((1, config.hidden)) for _ in rngs]
+    return params
+
+
+def _csa_start(config: Contrastive, sides: list[torch.Tensor]) -> dict[str, list[np.ndarray]]:
+    """Weights and offsets of the CSA map of each fit's own pairs, by name."""
+    params: dict[str, list[np.ndarray]] = {f"{side}.{kind}": [] for side in _SIDES for kind in ("w1", "b1")}
+    for rows in zip(*(x.numpy() for x in sides), strict=True):
+        fitted = RidgeCCA().fit(rows[0][:0], rows[1][:0], Pairs(*rows))
+        for side, part in zip(_SIDES, canonical_parts(fitted), strict=True):
+            assert isinstance(part, Linear)
+            weight = start_weight(part, config.dim)
+            params[f"{side}.w1"].append(weight)
+            params[f"{side}.b1"].append(-part.mean[None] @ weight)
+    return params
+
+
+def start_weight(part: Linear, dim: int) -> np.ndarray:
+    """The leading ``dim`` columns of a map, of the size that random weights would have; zero columns where it has
+    fewer (they get no gradient and stay zero). [D, dim]"""
+    weight = part.weight[:, :dim]
+    scale = np.sqrt(weight.size / len(weight)) / max(float(np.linalg.norm(weight)), 1e-30)
+    padded = np.zeros((len(weight), dim), np.float32)
+    padded[:, : weight.shape[1]] = weight * np.float32(scale)
+    return padded
 
 
 def _stack(arrays: list[np.ndarray]) -> torch.Tensor:

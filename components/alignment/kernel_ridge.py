@@ -107,6 +107,12 @@ def fit_path(pairs: Pairs) -> Callable[[tuple[float, float]], Alignment]:
     return build
 
 
+def kernel(rows: np.ndarray, sharpness: float) -> np.ndarray:
+    """exp(b (cos - 1)) among unit ``rows`` [P, D], float64. [P, P]"""
+    x = rows.astype(np.float64)
+    return np.asarray(np.exp(sharpness * (x @ x.T - 1)))
+
+
 @dataclass(frozen=True)
 class _Spectrum:
     """Eigen-decomposition of a kernel matrix [P, P]."""
@@ -116,8 +122,7 @@ class _Spectrum:
 
     @classmethod
     def of(cls, anchors: np.ndarray, sharpness: float) -> _Spectrum:
-        rows = anchors.astype(np.float64)
-        return cls(*np.linalg.eigh(np.exp(sharpness * (rows @ rows.T - 1))))
+        return cls(*np.linalg.eigh(kernel(anchors, sharpness)))
 
     def solve(self, targets: np.ndarray, ridge: float) -> np.ndarray:
         """(K + ridge I)⁻¹ targets, [P, K]."""

@@ -40,11 +40,12 @@ class Procrustes:
         svd = thin_svd(cross, rank_tolerance=1e-7)  # the cross product of float32 rows has no more digits
         kept = min(self.dim or len(svd.s), len(svd.s))
         return Alignment(
-            _project(svd.u[:, :kept]),
-            _project(svd.vt[:kept].T),
+            project(svd.u[:, :kept]),
+            project(svd.vt[:kept].T),
             {"rank": kept, "singular_values": [float(s) for s in svd.s[:kept]]},
         )
 
 
-def _project(axes: np.ndarray) -> Chain:
+def project(axes: np.ndarray) -> Chain:
+    """Unit rows of the coordinates on ``axes`` [D, K]."""
     return Chain([Linear(np.zeros(len(axes)), axes), UnitRows()])

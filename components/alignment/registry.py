@@ -11,6 +11,7 @@ from components.alignment.auto import Auto
 from components.alignment.contrastive import Contrastive
 from components.alignment.functional_map import FunctionalMap
 from components.alignment.fused import FusedCSA, FusedKernelRidge
+from components.alignment.fused_gromov import FusedGromov
 from components.alignment.kernel_ridge import KernelRidge
 from components.alignment.procrustes import Procrustes
 from components.alignment.protocol import Aligner
@@ -65,10 +66,16 @@ METHODS: dict[str, Method] = {
     "wasserstein-procrustes": Method(
         config=WassersteinProcrustes, defaults={}, summary="assignments and rotations in turn; needs no pairs"
     ),
+    "fused-gromov": Method(
+        config=FusedGromov, defaults={}, summary="landmarks matched by teacher and shape, if held-out pairs gain"
+    ),
     "auto": Method(
         config=Auto, defaults={}, summary="fits the good methods, judges them on the pairs, stacks or picks"
     ),
-    "contrastive": Method(config=Contrastive, defaults={}, summary="InfoNCE heads trained on the known pairs"),
+    "contrastive": Method(config=Contrastive, defaults={}, summary="linear InfoNCE heads trained on the known pairs"),
+    "contrastive-mlp": Method(
+        config=Contrastive, defaults={"hidden": 256}, summary="InfoNCE heads with a hidden layer, trained on the pairs"
+    ),
     "eigen-cca": Method(
         config=RidgeCCA, defaults=_SPECTRAL, spectral=True, summary="ridge CCA on the unpaired rows' eigenvectors"
     ),

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from components.alignment.contrastive import Contrastive, MLPHead, _Run
+from components.alignment.contrastive import Contrastive, _Run
+from components.alignment.heads import MLPHead
 from components.alignment.protocol import Pairs
+from components.alignment.ridge_cca import RidgeCCA
 from components.errors import UserError
 from components.evaluation.retrieval import measure, rank_partners
 
@@ -71,6 +73,18 @@ def test_head_equals_torchs_network() -> None:
     t = {k: torch.from_numpy(v.astype(np.float32)) for k, v in w.items()}
     expected = torch.nn.functional.gelu(torch.from_numpy(x) @ t["w1"] + t["b1"]) @ t["w2"]
     np.testing.assert_allclose(MLPHead(w)(x), torch.nn.functional.normalize(expected, dim=1).numpy(), atol=1e-5)
+
+
+def test_csa_start_without_a_step_is_the_csa_map_and_steps_lower_the_held_back_loss() -> None:
+    known, new = related(60, 0), related(200, 1)
+    still = Contrastive(dim=40, start="csa", lr=1e-12).fit_many([known])[0]  # steps that lead nowhere
+    csa = RidgeCCA().fit(known.left[:0], known.right[:0], known)
+    np.testing.assert_allclose(still.score(new.left, new.right), csa.score(new.left, new.right), atol=1e-4)
+    trained = Contrastive(dim=40, start="csa").fit_many([known])[0]
+    assert trained.diagnostics["steps"] > 0 == still.diagnostics["steps"]
+    assert trained.diagnostics["held_back_loss"] < still.diagnostics["held_back_loss"]
+    with pytest.raises(UserError, match="start: 'csa' is not allowed"):
+        Contrastive(hidden=8, start="csa")
 
 
 def test_refuses_few_pairs_and_impossible_settings() -> None:
