@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from cluster.workflow.graph import Graph
 from cluster.workflow.step import DRIVER, Resources, Step
+from components.alignment.registry import METHODS
 from components.corpora.sources import source_digest
 from components.encoders.registry import DEFAULTS, fingerprint
 from components.errors import UserError
@@ -79,6 +80,7 @@ class AlignGraph(CorpusGraph):
 
     def __init__(self, recipe: AlignRecipe, *, cache_dir: Path, engine: Engine = "ray") -> None:
         super().__init__(recipe, cache_dir=cache_dir, engine=engine)
+        check_pairs(recipe)
         self.splits = self._pairs()
         self.gauge = self._step("gauge", config=self._fit_config(), inputs={**self.encode, "splits": self.splits})
         self._spectral: dict[str, dict[Side, Step]] = {}
@@ -97,12 +99,10 @@ class AlignGraph(CorpusGraph):
     def _pairs(self) -> Step:
         recipe = self.recipe
         files = pair_files(recipe)
-        if "pairs" not in files:
-            told = "name a file with left_id,right_id; `isthmus suggest` says which items to find partners for"
-            raise UserError("the recipe has no pairs", where="pairs", do=told)
+        budget = 0 if recipe.without_pairs else recipe.pairs_budget
         return self._step(
             "pairs",
-            config={"pairs_budget": recipe.pairs_budget, "seed": recipe.seed, **recipe.splits.model_dump(mode="json")},
+            config={"pairs_budget": budget, "seed": recipe.seed, **recipe.splits.model_dump(mode="json")},
             inputs={f"shard-{side}": self.shard[side] for side in SIDES},
             externals=self._digests(files),
             locations=files,
@@ -188,6 +188,21 @@ class AlignGraph(CorpusGraph):
             | self._sides(self.shard, "shard")
             | self._sides(self.encode, "encode"),
         )
+
+
+def check_pairs(recipe: AlignRecipe) -> None:
+    """Refuse a recipe without pairs to judge by, and one without pairs to fit on for aligners that need some.
+
+    Raises UserError.
+    """
+    free = [name for name, method in METHODS.items() if not method.needs_pairs]
+    needy = [name for name in recipe.methods if name not in free] if recipe.without_pairs else []
+    if not pair_files(recipe) or (needy and recipe.pairs is None):
+        told = "name a file with left_id,right_id; `isthmus suggest` says which items to find partners for"
+        raise UserError("the recipe has no pairs", where="pairs", do=told)
+    if needy:
+        do = f"raise pairs_budget, or choose {', '.join(free)}"
+        raise UserError(f"{needy[0]} needs known pairs to fit on", where="pairs_budget", do=do)
 
 
 def pair_files(recipe: AlignRecipe) -> dict[str, str]:

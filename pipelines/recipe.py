@@ -36,6 +36,7 @@ AlignerName = Literal[
 BASELINES: tuple[AlignerName, ...] = ("ridge-cca", "procrustes", "kernel-ridge", "contrastive")
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Budget = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 
@@ -158,7 +159,9 @@ class AlignRecipe(Model):
     left: Source
     right: Source
     pairs: str | None = Field(None, description="Parquet/CSV with left_id,right_id; or builtin:emoji; needed to `run`")
-    pairs_budget: Count | None = Field(None, description="pairs used for fitting, drawn by seed; null: all")
+    pairs_budget: Budget | None = Field(
+        None, description="pairs used for fitting, drawn by seed; null: all; 0: none, for aligners that need no pairs"
+    )
     heldout: str | None = Field(None, description="Parquet/CSV with left_id,right_id; evaluation only")
     aligner: AlignerName = Field("kernel-ridge", description="the aligner that is exported")
     compare: tuple[AlignerName, ...] = Field((), description="further aligners for the table")
@@ -173,8 +176,14 @@ class AlignRecipe(Model):
 
     @property
     def methods(self) -> tuple[AlignerName, ...]:
-        """Every method of the table, without repetition: the exported one, the compared ones, the baselines."""
-        return tuple(dict.fromkeys((self.aligner, *self.compare, *BASELINES)))
+        """Every method of the table, without repetition: the exported one, the compared ones, the baselines (which
+        all need pairs)."""
+        return tuple(dict.fromkeys((self.aligner, *self.compare, *(() if self.without_pairs else BASELINES))))
+
+    @property
+    def without_pairs(self) -> bool:
+        """Whether nothing is fitted on a known pair."""
+        return self.pairs is None or self.pairs_budget == 0
 
 
 def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> AlignRecipe:

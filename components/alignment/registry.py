@@ -32,6 +32,7 @@ class Method:
         defaults: settings that differ from the class's own.
         spectral: fitted on spectral coordinates instead of the encoder's rows.
         refined: moved by an MMD net after the fit.
+        needs_pairs: whether it refuses a fit without any known pair.
         summary: one line for listings.
     """
 
@@ -40,6 +41,7 @@ class Method:
     defaults: Mapping[str, Any]
     spectral: bool = False
     refined: bool = False
+    needs_pairs: bool = True
 
 
 _SPECTRAL = {"scale": True, "dim": 8}
@@ -64,7 +66,10 @@ METHODS: dict[str, Method] = {
         config=SelfTraining, defaults={}, summary="semi-cca, and rounds of transport matches if held-out pairs gain"
     ),
     "wasserstein-procrustes": Method(
-        config=WassersteinProcrustes, defaults={}, summary="assignments and rotations in turn; needs no pairs"
+        config=WassersteinProcrustes,
+        defaults={},
+        needs_pairs=False,
+        summary="assignments and rotations in turn; needs no pairs",
     ),
     "fused-gromov": Method(
         config=FusedGromov, defaults={}, summary="landmarks matched by teacher and shape, if held-out pairs gain"

@@ -14,7 +14,7 @@ class SplitConfig:
     """Settings of :func:`components.corpora.splits.make_splits`.
 
     Attributes:
-        pairs_budget: pairs to fit on in every draw; None: all that are not held out.
+        pairs_budget: pairs to fit on in every draw; None: all that are not held out; 0: none, known pairs only judge.
         heldout_fraction: share of the known pairs kept for evaluation if no held-out pairs are given; 0 < f < 1.
         heldout_max: at most so many of them.
         draws: how many times the budget is drawn from the pool; at least 2; 5 or more for honest intervals.
@@ -32,7 +32,10 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         _require(
-            self.pairs_budget is None or self.pairs_budget >= 2, "pairs_budget", self.pairs_budget, "null or at least 2"
+            self.pairs_budget is None or self.pairs_budget == 0 or self.pairs_budget >= 2,
+            "pairs_budget",
+            self.pairs_budget,
+            "null, 0 or at least 2",
         )
         _require(0 < self.heldout_fraction < 1, "heldout_fraction", self.heldout_fraction, "between 0 and 1")
         _require(self.heldout_max >= 2, "heldout_max", self.heldout_max, "at least 2")

@@ -115,8 +115,8 @@ def make_splits(
     kept_out = sorted(heldout) if heldout is not None else _draw_heldout(pairs, config)
     out = set(kept_out)
     pool = [p for p in pairs if p not in out]
-    budget = config.pairs_budget or len(pool)
-    if len(pool) < max(budget, 2):
+    budget = len(pool) if config.pairs_budget is None else config.pairs_budget
+    if config.pairs_budget != 0 and len(pool) < max(budget, 2):
         raise UserError(
             f"{len(pool)} known pairs are fewer than the pairs_budget of {max(budget, 2)}",
             where="pairs",
@@ -140,7 +140,7 @@ def make_splits(
 
 def _draw_heldout(pairs: list[Pair], config: SplitConfig) -> list[Pair]:
     num = min(round(config.heldout_fraction * len(pairs)), config.heldout_max)
-    budget = config.pairs_budget or 2
+    budget = 2 if config.pairs_budget is None else config.pairs_budget
     if num < 2 or len(pairs) - num < budget:
         raise UserError(
             f"{len(pairs)} known pairs are too few: {num} would be held out for evaluation and "
@@ -163,6 +163,8 @@ def _without_groups_of(pool: list[Pair], heldout: Sequence[Pair], left: SideIds,
 def _all_draws(
     pool: list[Pair], apart: list[Pair] | None, budget: int, config: SplitConfig
 ) -> tuple[dict[str, list[list[Pair]]], dict[str, str]]:
+    if not budget:
+        return {"random": [[]]}, {"group": "no pair is fitted on"}
     draws = {"random": _draws(pool, budget, "random", config)}
     if apart is None:
         return draws, {"group": "the rows have no group column"}

@@ -36,7 +36,8 @@ def run(ctx: StepContext) -> Facts:
     results = run_trials(aligner, plan_trials(splits), world)
     if ctx.config.get("controls"):
         noise = {s: random_features(f.features.ids, f.features.dim, seed=seed, side=s) for s, f in sides.items()}
-        results += run_trials(aligner, plan_trials(splits, SHUFFLED), world)
+        if splits.pairs():  # nothing to shuffle otherwise
+            results += run_trials(aligner, plan_trials(splits, SHUFFLED), world)
         results += run_trials(aligner, plan_trials(splits, RANDOM), _world(splits, unpaired, noise))
     return _write(ctx, results, sides)
 

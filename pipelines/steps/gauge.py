@@ -11,9 +11,13 @@ from components.evaluation.trials import PRIMARY
 
 
 def run(ctx: StepContext) -> Facts:
-    """Write ``gauge.json`` from the primary draw's pairs, each side centred by its unpaired rows."""
+    """Write ``gauge.json`` from the primary pairs, each side centred by its unpaired rows; null without pairs."""
     splits = Splits.read(ctx.inputs["splits"])
     pairs = splits.pairs(PRIMARY)
+    if not pairs:
+        ctx.out.write_json("gauge.json", None)
+        ctx.note("no pairs to fit on: nothing says beforehand whether the corpora share geometry")
+        return {"level": "unknown"}
     rows = []
     for n, side, unpaired in ((0, "left", splits.unpaired_left), (1, "right", splits.unpaired_right)):
         embeddings = Embeddings.read(ctx.inputs[side])

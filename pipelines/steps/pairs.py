@@ -7,7 +7,7 @@ from dataclasses import fields
 import pyarrow.parquet as pq
 
 from cluster.workflow.step import Facts, StepContext
-from components.corpora.pairs import Known, known_pairs, refuse_leakage
+from components.corpora.pairs import Known, KnownPairs, known_pairs, refuse_leakage
 from components.corpora.quarantine import FILE as QUARANTINE
 from components.corpora.split_config import SplitConfig
 from components.corpora.splits import SideIds, make_splits
@@ -18,11 +18,12 @@ def run(ctx: StepContext) -> Facts:
     """Write ``splits.json``; see :class:`components.corpora.splits.Splits`.
 
     inputs: ``shard-left``, ``shard-right`` (ids and groups are read, never contents).
-    config: the fields of :class:`SplitConfig`. locations: ``pairs`` and, if there are any, ``heldout``.
+    config: the fields of :class:`SplitConfig`. locations: ``pairs``, ``heldout`` or both.
     """
     left_ids, left = _side(ctx.inputs["shard-left"])
     right_ids, right = _side(ctx.inputs["shard-right"])
-    pairs = known_pairs(ctx.locations["pairs"], left, right)
+    given = "pairs" in ctx.locations
+    pairs = known_pairs(ctx.locations["pairs"], left, right) if given else KnownPairs(pairs=[], where="no file")
     heldout = known_pairs(ctx.locations["heldout"], left, right) if "heldout" in ctx.locations else None
     if heldout:
         refuse_leakage(pairs, heldout)

@@ -83,3 +83,12 @@ def test_a_recipe_without_pairs_is_refused_by_what_needs_them(tmp_path: Path) ->
     world = write_world(tmp_path / "w")
     with pytest.raises(UserError, match=r"pairs: the recipe has no pairs; .*isthmus suggest"):
         graph_of(load_recipe(str(world.recipe), ["pairs=null"]), tmp_path)
+
+
+def test_without_pairs_only_aligners_that_need_none_are_planned(tmp_path: Path) -> None:
+    free = load_recipe("emoji", ["aligner=wasserstein-procrustes", "compare=[]", "pairs_budget=0"])
+    names = set(graph_of(free, tmp_path).steps)
+    assert {n for n in names if n.startswith("fit-")} == {"fit-wasserstein-procrustes"}
+    for overrides in (["aligner=csa", "compare=[]"], ["aligner=wasserstein-procrustes", "compare=[csa]"]):
+        with pytest.raises(UserError, match="csa needs known pairs to fit on; raise pairs_budget, or choose wass"):
+            graph_of(load_recipe("emoji", [*overrides, "pairs_budget=0"]), tmp_path)

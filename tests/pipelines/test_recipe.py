@@ -65,7 +65,7 @@ def test_overrides_reach_any_depth_and_read_numbers_as_people_write_them() -> No
         ("spectral.solvr=eigen", ["'spectral.solvr'", "unknown key", "solver, dim, graph, spectralnet"]),
         ("aligner=magic", ["'aligner'", "'sue'", "'procrustes'", "got 'magic'"]),
         ("pairs_budget=ten", ["'pairs_budget'", "valid integer"]),
-        ("pairs_budget=0", ["'pairs_budget'", "greater than or equal to 1"]),
+        ("pairs_budget=-1", ["'pairs_budget'", "greater than or equal to 0"]),
         ("spectral=3", ["'spectral'", "solver, dim, graph, spectralnet"]),
         ("spectral.graph.scale_k=40", ["'spectral.graph'", "scale_k 40 must not exceed neighbours"]),
         ("left.max_bad_fraction=1.5", ["'left.max_bad_fraction'", "less than 1"]),

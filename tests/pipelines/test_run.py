@@ -234,3 +234,17 @@ def test_a_budget_above_the_known_pairs_is_refused_with_the_numbers(tmp_path: Pa
     code, text = run(world, make_home(tmp_path / "home"), "pairs_budget=500")
     assert code != 0
     assert "90" in text and "500" in text
+
+
+@pytest.mark.parametrize("pairs", ["pairs_budget=0", "pairs=null"])
+def test_without_any_known_pair_a_rotation_is_found_and_judged(tmp_path: Path, make_home: MakeHome, pairs: str) -> None:
+    world = write_world(tmp_path / "world")
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(24, 24)))[0]
+    turned = {i.replace("L", "R"): x @ turn for i, x in world.left.items() if i not in ("L0", "L1")}
+    write_embeddings(world.folder / "texts.parquet", {i: x.astype(np.float32) for i, x in turned.items()})
+    code, text = run(world, make_home(tmp_path / "home"), "aligner=wasserstein-procrustes", "pairs_budget=null", pairs)
+    assert code == 0, text
+    metrics = json.loads((tmp_path / "home" / "metrics.json").read_text())
+    assert set(metrics["retrieval"]) == {"wasserstein-procrustes", "chance"} and metrics["alignability"] is None
+    assert metrics["pairs"]["pairs"] == 0
+    assert metrics["retrieval"]["wasserstein-procrustes"]["mean"]["foscttm"] < 0.1

@@ -148,3 +148,14 @@ def test_json_round_trip(tmp_path: object) -> None:
 def test_settings_are_checked(bad: dict[str, object]) -> None:
     with pytest.raises(UserError, match=next(iter(bad))):
         SplitConfig(**bad)  # type: ignore[arg-type]
+
+
+def test_a_budget_of_zero_draws_nothing_and_keeps_pairs_to_judge_by() -> None:
+    ids = [f"i{n:03d}" for n in range(300)]
+    pairs = [(i, i) for i in ids[:80]]
+    splits = make_splits(SideIds(ids=ids), SideIds(ids=ids), pairs, None, SplitConfig(pairs_budget=0))
+    assert splits.draws == {"random": [[]]} and len(splits.heldout) == 20 and splits.numbers()["pairs"] == 0
+    given = make_splits(SideIds(ids=ids), SideIds(ids=ids), [], pairs, SplitConfig(pairs_budget=0))
+    assert given.draws == {"random": [[]]} and len(given.heldout) == 80
+    with pytest.raises(UserError, match="pairs_budget"):
+        SplitConfig(pairs_budget=1)
