@@ -1,0 +1,1 @@
+"""Optimal transport: one Sinkhorn with closed-form gradients; exact, partial and Gromov plans through POT."""
