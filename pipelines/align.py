@@ -92,7 +92,7 @@ class AlignGraph(CorpusGraph):
             "evaluate",
             inputs={"gauge": self.gauge, "splits": self.splits}
             | {f"method:{name}": step for name, step in self.methods.items()},
-            config={"primary": self.recipe.aligner, "seed": self.recipe.seed},
+            config={"primary": self.recipe.exported, "seed": self.recipe.seed},
         )
         return Graph.of(self._report(evaluate), self._export(evaluate))
 
@@ -140,18 +140,26 @@ class AlignGraph(CorpusGraph):
 
     def _method(self, name: AlignerName) -> Step:
         if name == "eigen-cca":
-            return self._cca("cca-eigen", self._spectral_pair("eigen"), self.recipe.eigen_cca)
+            return self._cca("cca-eigen", self._spectral_pair("eigen"), self.recipe.eigen_cca, **self._hubness(name))
         if name == "sue":
             return self._sue()
         return self._step(
             f"fit-{name}",
             run="fit",
-            config=self._fit_config(method=name, settings={}, controls=name in {*CONTROLLED, self.recipe.aligner}),
+            config=self._fit_config(
+                method=name,
+                settings=self.recipe.settings.get(name, {}),
+                controls=name in {*CONTROLLED, self.recipe.aligner},
+                **self._hubness(name),
+            ),
             inputs={**self.encode, "splits": self.splits},
         )
 
-    def _cca(self, name: str, spectral: Mapping[Side, Step], settings: Cca) -> Step:
-        config = {"seed": self.recipe.seed, **settings.model_dump(mode="json")}
+    def _hubness(self, name: AlignerName) -> dict[str, Any]:
+        return {"hubness": self.recipe.hubness} if self.recipe.corrects(name) else {}
+
+    def _cca(self, name: str, spectral: Mapping[Side, Step], settings: Cca, **more: Any) -> Step:
+        config = {"seed": self.recipe.seed, **settings.model_dump(mode="json"), **more}
         return self._step(name, run="cca", config=config, inputs={**spectral, "splits": self.splits})
 
     def _sue(self) -> Step:
@@ -159,7 +167,7 @@ class AlignGraph(CorpusGraph):
         return self._step(
             "mmd-net",
             run="mmd",
-            config={"seed": self.recipe.seed, **self.recipe.mmd.model_dump(mode="json")},
+            config={"seed": self.recipe.seed, **self.recipe.mmd.model_dump(mode="json"), **self._hubness("sue")},
             inputs={"shared": self._cca("cca", spectral, self.recipe.cca)},
             options=self._train_options(),
             resources=DRIVER,
@@ -178,13 +186,13 @@ class AlignGraph(CorpusGraph):
             inputs["cca:sue"] = self.methods["sue"].inputs["shared"]
         # The recipe is only shown by the report: what in it decides numbers is in the keys of the inputs already.
         options = {"recipe": self.recipe.model_dump(mode="json")}
-        return self._step("report", config={"aligner": self.recipe.aligner}, inputs=inputs, options=options)
+        return self._step("report", config={"aligner": self.recipe.exported}, inputs=inputs, options=options)
 
     def _export(self, evaluate: Step) -> Step:
         return self._step(
             "export",
-            config={"name": self.recipe.name, "aligner": self.recipe.aligner},
-            inputs={"aligner": self.methods[self.recipe.aligner], "evaluate": evaluate}
+            config={"name": self.recipe.name, "aligner": self.recipe.exported},
+            inputs={f"method:{self.recipe.aligner}": self.methods[self.recipe.aligner], "evaluate": evaluate}
             | self._sides(self.shard, "shard")
             | self._sides(self.encode, "encode"),
         )

@@ -165,6 +165,12 @@ class AlignRecipe(Model):
     heldout: str | None = Field(None, description="Parquet/CSV with left_id,right_id; evaluation only")
     aligner: AlignerName = Field("kernel-ridge", description="the aligner that is exported")
     compare: tuple[AlignerName, ...] = Field((), description="further aligners for the table")
+    hubness: Literal["none", "potential", "csls"] = Field(
+        "none", description="correction by a bank of unpaired rows: exported, and in the table as <method>+bank"
+    )
+    settings: dict[AlignerName, dict[str, Any]] = Field(
+        {}, description="settings of aligners by name, e.g. {contrastive: {start: csa}}"
+    )
     splits: Splits = Splits()
     preprocess: Preprocess = Preprocess()
     spectral: Spectral = Spectral()
@@ -174,11 +180,33 @@ class AlignRecipe(Model):
     scaling: Scaling = Scaling()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
+    @model_validator(mode="after")
+    def _known_settings(self) -> AlignRecipe:
+        from components.alignment.registry import METHODS, make_aligner
+
+        for name, settings in self.settings.items():
+            if METHODS[name].spectral:
+                raise ValueError(f"settings of {name} have keys of their own: spectral, cca, eigen_cca, mmd")
+            try:
+                make_aligner(name, settings)
+            except UserError as error:
+                raise ValueError(str(error)) from None
+        return self
+
     @property
     def methods(self) -> tuple[AlignerName, ...]:
         """Every method of the table, without repetition: the exported one, the compared ones, the baselines (which
         all need pairs)."""
         return tuple(dict.fromkeys((self.aligner, *self.compare, *(() if self.without_pairs else BASELINES))))
+
+    @property
+    def exported(self) -> str:
+        """The name in the table of what is exported."""
+        return self.aligner + ("+bank" if self.corrects(self.aligner) else "")
+
+    def corrects(self, method: AlignerName) -> bool:
+        """Whether there is a corrected version of a method; ``auto`` decides about the correction by itself."""
+        return self.hubness != "none" and method != "auto"
 
     @property
     def without_pairs(self) -> bool:

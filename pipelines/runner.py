@@ -168,7 +168,7 @@ def _output(result: RunResult, step: str) -> Folder:
 def _print_results(recipe: AlignRecipe, result: RunResult, home: Home, console: Console) -> None:
     metrics = _output(result, "report").read_json("metrics.json")
     console.print(f"\n{result.steps['report'].facts.get('headline', '')}", style="bold", markup=False)
-    console.print(recall_table(metrics, recipe.aligner))
+    console.print(recall_table(metrics, recipe.exported))
     ran, hit = result.names(State.RAN), result.names(State.HIT)
     console.print(f"* exported; {len(ran)} steps ran, {len(hit)} were cached, {result.seconds:.1f} s")
     console.print(f"report:  {home.results(recipe.name) / 'report.html'}", soft_wrap=True, markup=False)

@@ -115,11 +115,15 @@ def correct(
 
 def uncorrected(alignment: Alignment) -> Alignment:
     """Undo :func:`correct`, e.g. to draw the shared space: the two added columns tell the sides apart."""
-    sides = (alignment.left, alignment.right)
-    if not all(isinstance(s, Chain) and isinstance(s.parts[-1], Potential) for s in sides):
-        return alignment
-    left, right = (Chain(s.parts[:-1]) for s in sides if isinstance(s, Chain))
-    return Alignment(left, right, alignment.diagnostics)
+    return Alignment(_bare(alignment.left), _bare(alignment.right), alignment.diagnostics)
+
+
+def _bare(side: Transform) -> Transform:
+    """``side`` without a last part that adds potentials, however deep in chains."""
+    if not isinstance(side, Chain) or not side.parts:
+        return side
+    last = side.parts[-1]
+    return Chain(side.parts[:-1] if isinstance(last, Potential) else [*side.parts[:-1], _bare(last)])
 
 
 def corrected_scores(scores: np.ndarray, bank: tuple[slice, slice], config: HubnessConfig | None = None) -> np.ndarray:

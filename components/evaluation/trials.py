@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from components.alignment.hubness import HubnessConfig, correct
 from components.alignment.protocol import Aligner, Alignment, Pairs
 from components.corpora.splits import Splits
 from components.embeddings import Embeddings
@@ -108,13 +109,24 @@ def run_trials(aligner: Aligner, trials: Sequence[Trial], world: World) -> list[
         UserError: what the method refuses, or an id without a row.
     """
     alignments = _fit_all(aligner, trials, world)
+    return [score_trial(trial, fitted, world) for trial, fitted in zip(trials, alignments, strict=True)]
+
+
+def score_trial(trial: Trial, alignment: Alignment, world: World) -> TrialResult:
+    """Ranks of the held-out pairs under a trial's fitted ``alignment``."""
     heldout = world.pairs(world.heldout)
-    results = []
-    for trial, alignment in zip(trials, alignments, strict=True):
-        left, right = alignment.transform_left(heldout.left), alignment.transform_right(heldout.right)
-        ranks = ranks_of(left, right, world.heldout, trial.split, trial.draw, control=trial.control)
-        results.append(TrialResult(trial=trial, alignment=alignment, ranks=ranks))
-    return results
+    left, right = alignment.transform_left(heldout.left), alignment.transform_right(heldout.right)
+    ranks = ranks_of(left, right, world.heldout, trial.split, trial.draw, control=trial.control)
+    return TrialResult(trial=trial, alignment=alignment, ranks=ranks)
+
+
+def correct_trials(results: Sequence[TrialResult], world: World, config: HubnessConfig) -> list[TrialResult]:
+    """The results of all trials but controls, corrected for hubness by a bank of each trial's unpaired rows."""
+    return [
+        score_trial(r.trial, correct(r.alignment, *world.unpaired(r.trial.pairs), config), world)
+        for r in results
+        if r.trial.control == NONE
+    ]
 
 
 def ranks_table(results: Sequence[TrialResult]) -> pa.Table:

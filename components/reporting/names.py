@@ -32,8 +32,9 @@ _CONTROLS = {"shuffled-pairs": "shuffled pairs", "random-features": "random feat
 
 
 def method_name(key: str) -> str:
-    """``"ridge-cca"`` -> ``"Ridge CCA"``; unknown keys as they are."""
-    return _METHODS.get(key, key)
+    """``"ridge-cca"`` -> ``"Ridge CCA"``; unknown keys as they are. ``+bank``: corrected for hubness."""
+    plain = key.removesuffix("+bank")
+    return _METHODS.get(plain, plain) + key[len(plain) :]
 
 
 def split_name(key: str) -> str:

@@ -12,7 +12,8 @@ from components.corpora.splits import Splits
 from components.embeddings import Embeddings
 from components.evaluation.canonical import heldout_correlations, permutation_null
 from components.evaluation.trials import TrialResult, World, plan_trials, ranks_table, run_trials, sample_unpaired
-from components.transforms import Chain, load_transform, save_transform
+from components.transforms import Chain, Transform, load_transform, save_transform
+from pipelines.steps.bank import write_bank
 from pipelines.steps.scores import headline
 
 
@@ -37,6 +38,7 @@ def run(ctx: StepContext) -> Facts:
     )
     results = run_trials(aligner, plan_trials(splits), world)
     _write_maps(ctx, results[0])
+    write_bank(ctx.out, ctx.config, results, world, lambda side, aligned: _whole(ctx, side, aligned))
     _write_shared(ctx, results, world)
     ranks = ranks_table(results)
     ctx.out.write_table("ranks.parquet", ranks)
@@ -53,7 +55,12 @@ def run(ctx: StepContext) -> Facts:
 
 def _write_maps(ctx: StepContext, primary: TrialResult) -> None:
     for side, aligned in (("left", primary.alignment.left), ("right", primary.alignment.right)):
-        save_transform(ctx.out, side, Chain([load_transform(ctx.inputs[side], "map"), *_parts(aligned)]))
+        save_transform(ctx.out, side, _whole(ctx, side, aligned))
+
+
+def _whole(ctx: StepContext, side: str, aligned: Transform) -> Chain:
+    """From the encoder's rows."""
+    return Chain([load_transform(ctx.inputs[side], "map"), *_parts(aligned)])
 
 
 def _parts(transform: Any) -> list[Any]:

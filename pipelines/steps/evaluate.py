@@ -11,6 +11,7 @@ from cluster.workflow.step import Facts, StepContext
 from components.corpora.splits import Splits
 from components.evaluation.summary import UNITS, Tables, tabulate
 from components.evaluation.trials import PRIMARY
+from pipelines.steps.bank import folders_of
 
 PREFIX = "method:"
 
@@ -18,11 +19,7 @@ PREFIX = "method:"
 def run(ctx: StepContext) -> Facts:
     """Write ``metrics.json`` (what ``--metrics-out`` copies), ``recall_at_k.csv`` and ``queries.parquet``."""
     splits = Splits.read(ctx.inputs["splits"])
-    ranks = {
-        name.removeprefix(PREFIX): folder.read_table("ranks.parquet")
-        for name, folder in sorted(ctx.inputs.items())
-        if name.startswith(PREFIX)
-    }
+    ranks = {name: folder.read_table("ranks.parquet") for name, folder in folders_of(ctx.inputs, PREFIX).items()}
     tables = tabulate(ranks, PRIMARY, seed=int(ctx.config.get("seed", 0)))
     ctx.out.write_json(
         "metrics.json",

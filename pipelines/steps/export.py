@@ -12,6 +12,7 @@ from components.files import Folder
 from components.model import ModelSide, SharedSpace
 from components.reporting.thumbnails import thumbnail
 from components.transforms import load_transform
+from pipelines.steps.bank import folders_of
 
 MAX_THUMBNAILS = 20_000
 
@@ -33,7 +34,7 @@ def run(ctx: StepContext) -> Facts:
 def _side(ctx: StepContext, side: str) -> ModelSide:
     corpus = ctx.inputs[f"shard-{side}"]
     modality = corpus.read_json("corpus.json")["modality"]
-    transform = load_transform(ctx.inputs["aligner"], side)
+    transform = load_transform(folders_of(ctx.inputs, "method:")[ctx.config["aligner"]], side)
     rows = Embeddings.read(ctx.inputs[f"encode-{side}"])
     titles, thumbnails = describe(corpus, modality)
     return ModelSide(

@@ -18,6 +18,7 @@ from components.evaluation.trials import (
     sample_unpaired,
 )
 from components.transforms import Chain, save_transform
+from pipelines.steps.bank import write_bank
 from pipelines.steps.scores import headline
 
 SIDES = ("left", "right")
@@ -39,6 +40,7 @@ def run(ctx: StepContext) -> Facts:
         if splits.pairs():  # nothing to shuffle otherwise
             results += run_trials(aligner, plan_trials(splits, SHUFFLED), world)
         results += run_trials(aligner, plan_trials(splits, RANDOM), _world(splits, unpaired, noise))
+    write_bank(ctx.out, ctx.config, results, world, lambda side, aligned: Chain([sides[side].standardizer, aligned]))
     return _write(ctx, results, sides)
 
 

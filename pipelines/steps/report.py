@@ -11,6 +11,8 @@ import yaml
 
 from cluster.workflow.manifest import MANIFEST, Manifest
 from cluster.workflow.step import Facts, StepContext
+from components.alignment.hubness import uncorrected
+from components.alignment.protocol import Alignment
 from components.corpora.splits import Splits
 from components.embeddings import Embeddings
 from components.files import Folder
@@ -19,6 +21,7 @@ from components.reporting.data import Item, Provenance, ReportData, SharedSpace,
 from components.reporting.examples import Asked, find_near_hits, pair_words, pick_queries
 from components.reporting.page import render
 from components.transforms import load_transform
+from pipelines.steps.bank import folders_of
 
 SIDES = ("left", "right")
 MAX_MAP_ROWS = 400
@@ -42,7 +45,8 @@ def gather(ctx: StepContext) -> ReportData:
         side: Corpus(ctx.inputs[f"shard-{side}"], [p[n] for p in splits.heldout]) for n, side in enumerate(SIDES)
     }
     left, right = (corpora[side].side(side, ctx.inputs[f"encode-{side}"]) for side in SIDES)
-    coords = {side: _heldout_coordinates(ctx, side, [p[n] for p in splits.heldout]) for n, side in enumerate(SIDES)}
+    alignment = _exported(ctx)
+    coords = _heldout_coordinates(ctx, alignment, splits)
     queries, near = _examples(splits, corpora, coords)
     recipe = ctx.options.get("recipe", {})
     return ReportData(
@@ -58,7 +62,7 @@ def gather(ctx: StepContext) -> ReportData:
         spectra=[intake.spectrum(side, folder.read_json("spectrum.json")) for side, folder in _spectral(ctx)],
         correlations=_correlations(ctx),
         discrepancy=_discrepancy(ctx),
-        shared=_map(coords),
+        shared=_map(_heldout_coordinates(ctx, uncorrected(alignment), splits)),
         queries=queries,
         near_hits=near,
         steps=list(_timings(ctx.inputs)),
@@ -103,10 +107,19 @@ def _item(row: Mapping[str, Any]) -> Item:
     )
 
 
-def _heldout_coordinates(ctx: StepContext, side: str, ids: list[str]) -> np.ndarray:
-    """The exported aligner's primary map applied to the held-out rows. [T, K]."""
-    transform = load_transform(ctx.inputs[f"method:{ctx.config['aligner']}"], side)
-    return transform(Embeddings.read(ctx.inputs[f"encode-{side}"]).rows(ids))
+def _exported(ctx: StepContext) -> Alignment:
+    """The exported aligner's primary maps."""
+    folder = folders_of(ctx.inputs, "method:")[ctx.config["aligner"]]
+    return Alignment(load_transform(folder, "left"), load_transform(folder, "right"))
+
+
+def _heldout_coordinates(ctx: StepContext, alignment: Alignment, splits: Splits) -> dict[str, np.ndarray]:
+    """The held-out rows of both sides in the shared space, [T, K] each."""
+    maps = {"left": alignment.left, "right": alignment.right}
+    return {
+        side: maps[side](Embeddings.read(ctx.inputs[f"encode-{side}"]).rows([p[n] for p in splits.heldout]))
+        for n, side in enumerate(SIDES)
+    }
 
 
 def _examples(splits: Splits, corpora: Mapping[str, Corpus], coords: Mapping[str, np.ndarray]) -> tuple[Any, Any]:

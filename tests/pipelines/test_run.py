@@ -16,6 +16,7 @@ from worlds import World, write_embeddings, write_pairs, write_world
 
 from cluster.workflow.store import Store
 from components.embeddings import Embeddings
+from components.evaluation.retrieval import rank_partners
 from components.files import Folder
 from components.model import SharedSpace
 from pipelines.cli import app
@@ -248,3 +249,27 @@ def test_without_any_known_pair_a_rotation_is_found_and_judged(tmp_path: Path, m
     assert set(metrics["retrieval"]) == {"wasserstein-procrustes", "chance"} and metrics["alignability"] is None
     assert metrics["pairs"]["pairs"] == 0
     assert metrics["retrieval"]["wasserstein-procrustes"]["mean"]["foscttm"] < 0.1
+
+
+def test_every_method_has_a_corrected_version_and_that_is_what_is_exported(tmp_path: Path, make_home: MakeHome) -> None:
+    world = write_world(tmp_path / "world")
+    wanted = ["hubness=csls", "compare=[eigen-cca,sue]", "mmd.epochs=2", "settings={contrastive: {max_steps: 20}}"]
+    code, text = run(world, make_home(tmp_path / "home"), *wanted)
+    assert code == 0, text
+    metrics = json.loads((tmp_path / "home" / "metrics.json").read_text())
+    methods = {m for m in metrics["retrieval"] if not m.endswith("+bank")} - {"chance"}
+    assert {f"{m}+bank" for m in methods} | methods | {"chance"} == set(metrics["retrieval"])
+    chance = metrics["retrieval"]["chance"]["mean"]["R@10"]
+    for method in methods:
+        plain, corrected = (metrics["retrieval"][m]["mean"] for m in (method, f"{method}+bank"))
+        assert corrected["R@10"] > 1.5 * chance
+        assert corrected != plain
+    space = SharedSpace.load(Folder.at(Home.open(tmp_path / "home").results("recipe") / "model"))
+    assert space.about["aligner"] == "ridge-cca+bank"
+    held = [f"L{i}" for i in range(690, 750)]
+    left = space.sides["left"].transform(np.stack([world.left[i] for i in held]))
+    right = space.sides["right"].transform(np.stack([world.right["R" + i[1:]] for i in held]))
+    ranks = _folder(tmp_path / "home", "fit-ridge-cca").sub("bank").read_table("ranks.parquet").to_pylist()
+    primary = {r["query"]: r["rank"] for r in ranks if r["draw"] == 0 and r["direction"] == "left_to_right"}
+    np.testing.assert_array_equal(rank_partners(left, right).rank, [primary[i] for i in held])
+    assert _folder(tmp_path / "home", "fit-contrastive").read_json("diagnostics.json")[0]["steps"] <= 20

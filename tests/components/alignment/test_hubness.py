@@ -9,7 +9,7 @@ from components.alignment.protocol import Alignment
 from components.errors import UserError
 from components.evaluation.retrieval import measure, rank_partners
 from components.files import Folder
-from components.transforms import Identity, load_transform, save_transform
+from components.transforms import Chain, Identity, load_transform, save_transform
 
 rng = np.random.default_rng(0)
 PLAIN = Alignment(Identity(), Identity())
@@ -67,7 +67,9 @@ def test_survives_saving_and_can_be_undone(tmp_path) -> None:  # type: ignore[no
     save_transform(folder, "right", fitted.right)
     np.testing.assert_array_equal(load_transform(folder, "right")(GALLERY), fitted.right(GALLERY))
     np.testing.assert_array_equal(uncorrected(fitted).left(QUERIES), QUERIES)
-    assert uncorrected(PLAIN) is PLAIN
+    nested = Alignment(Chain([Identity(), fitted.left]), Chain([Identity(), fitted.right]))
+    np.testing.assert_array_equal(uncorrected(nested).right(GALLERY), GALLERY)
+    assert uncorrected(PLAIN).left is PLAIN.left
 
 
 def test_nothing_happens_without_a_bank_and_kinds_are_checked() -> None:
