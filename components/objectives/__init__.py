@@ -1,0 +1,1 @@
+"""Losses that train encoders, one a file, behind one signature: ``criterion(GlobalBatch) -> Scored``."""
