@@ -152,6 +152,39 @@ def search(
 
 
 @app.command()
+def suggest(
+    recipe: RecipeArg = "emoji",
+    budget: Annotated[int, typer.Option(help="Items to find partners for, in total.")] = 50,
+    side: Annotated[str, typer.Option(help="Whose items: left, right or both.")] = "left",
+    method: Annotated[str, typer.Option(help="facility-location, k-medoids or kernel-variance.")] = "facility-location",
+    known: Annotated[
+        Path | None, typer.Option(help="Pairs to go on from (left_id,right_id) [the recipe's, if it has any].")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the list and the page [HOME/results/NAME].")
+    ] = None,
+    set_: SetOpt = None,
+    home: HomeOpt = None,
+    store: StoreOpt = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to attach to [a local Ray of this process].")] = None,
+    no_ray: Annotated[bool, typer.Option("--no-ray", help="Run every step in this process, without Ray.")] = False,
+) -> None:
+    """Which items to find partners for: a list to fill in and a page to look at. The recipe needs no pairs yet."""
+    if no_ray:  # as in a Ray task; must be set before numpy is imported
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from pipelines.home import Home
+    from pipelines.recipe import load_recipe
+    from pipelines.runner import RunOptions
+    from pipelines.suggest import SuggestConfig, suggest_and_print
+
+    config = SuggestConfig(budget=budget, side=side, method=method, known=str(known.resolve()) if known else None)
+    options = RunOptions(address=address, use_ray=not no_ray)
+    raise typer.Exit(
+        suggest_and_print(load_recipe(recipe, set_ or ()), config, Home.open(home, store), options, out, out=folder)
+    )
+
+
+@app.command()
 def ui(
     home: HomeOpt = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,

@@ -7,8 +7,9 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -16,16 +17,23 @@ from rich.table import Table
 from cluster.tracking.tracker import Tracker
 from cluster.workflow.events import Event
 from cluster.workflow.executor import execute
+from cluster.workflow.graph import Graph
 from cluster.workflow.job import Dispatcher, Outcome
 from cluster.workflow.results import RunResult, State
 from cluster.workflow.store import Store
 from components.files import Folder
-from pipelines.align import build
+from pipelines.align import Engine, build
 from pipelines.home import Home
 from pipelines.progress import Progress
 from pipelines.recipe import AlignRecipe, to_yaml
 
 FAILED, UNSENT_WAIT_S = 1, 15.0
+
+
+class BuildGraph(Protocol):
+    """Makes the graph, e.g. ``partial(pipelines.align.build, recipe)``."""
+
+    def __call__(self, *, cache_dir: Path, engine: Engine) -> Graph: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +53,37 @@ def run_recipe(recipe: AlignRecipe, home: Home, options: RunOptions, console: Co
     Raises:
         UserError: an input is missing, the cluster cannot be reached, the store cannot be written.
     """
+    result = run_graph(partial(build, recipe), recipe, home, options, console)
+    if result is None:
+        return FAILED
+    _publish(recipe, result, home, options)
+    _print_results(recipe, result, home, console)
+    return 0
+
+
+def run_graph(
+    build_graph: BuildGraph,
+    recipe: AlignRecipe,
+    home: Home,
+    options: RunOptions,
+    console: Console,
+    *,
+    name: str | None = None,
+) -> RunResult | None:
+    """Run a graph, with progress and tracking. Returns None if a step failed, which is told then.
+
+    Args:
+        build_graph: called with ``cache_dir`` and ``engine``.
+        name: of the run; by default the recipe's.
+
+    Raises:
+        UserError: as :func:`run_recipe`.
+    """
     tracker = Tracker(
         home.path, store_uri=home.store_uri
     )  # first: its thread imports MLflow while the graph is being built
     try:
-        result = _execute(recipe, home, options, console, tracker)
+        result = _execute(build_graph, recipe, home, options, console, tracker=tracker, name=name or recipe.name)
     finally:
         drained = tracker.close(UNSENT_WAIT_S)
     if drained.pending:
@@ -62,16 +96,23 @@ def run_recipe(recipe: AlignRecipe, home: Home, options: RunOptions, console: Co
         console.print(f"MLflow refused {drained.rejected} records; they are in {refused}", style="yellow", markup=False)
     if result.error:
         console.print(result.error, style="red", markup=False, soft_wrap=True)
-        return FAILED
-    _publish(recipe, result, home, options)
-    _print_results(recipe, result, home, console)
-    return 0
+        return None
+    return result
 
 
-def _execute(recipe: AlignRecipe, home: Home, options: RunOptions, console: Console, tracker: Tracker) -> RunResult:
-    graph = build(recipe, cache_dir=home.cache, engine="ray" if options.use_ray else "local")
+def _execute(
+    build_graph: BuildGraph,
+    recipe: AlignRecipe,
+    home: Home,
+    options: RunOptions,
+    console: Console,
+    *,
+    tracker: Tracker,
+    name: str,
+) -> RunResult:
+    graph = build_graph(cache_dir=home.cache, engine="ray" if options.use_ray else "local")
     params = recipe.model_dump(mode="json")
-    tracker.recipe(params, to_yaml(recipe), recipe.name)
+    tracker.recipe(params, to_yaml(recipe), name)
     with Progress(console) as progress:
 
         def listen(event: dict[str, Any]) -> None:
@@ -87,7 +128,7 @@ def _execute(recipe: AlignRecipe, home: Home, options: RunOptions, console: Cons
             verify=options.verify,
             logs_dir=home.logs,
             recipe=params,
-            pipeline=recipe.name,
+            pipeline=name,
         )
 
 
@@ -129,7 +170,7 @@ def _publish(recipe: AlignRecipe, result: RunResult, home: Home, options: RunOpt
     """Copies under fixed names: report and metrics; the model is a link into the store where that is local."""
     target = home.results(recipe.name)
     target.mkdir(parents=True, exist_ok=True)
-    report, export = _output(result, "report"), _output(result, "export")
+    report, export = output_of(result, "report"), output_of(result, "export")
     for name in ("report.html", "metrics.json"):
         _replace(target / name, report.read_bytes(name))
     if options.metrics_out:
@@ -159,14 +200,15 @@ def _replace(path: Path, data: bytes) -> None:
     draft.replace(path)
 
 
-def _output(result: RunResult, step: str) -> Folder:
+def output_of(result: RunResult, step: str) -> Folder:
+    """The published folder of a step of a run that ended well."""
     output = result.steps[step].output
     assert output is not None, f"{step} ended without an output"
     return output.folder
 
 
 def _print_results(recipe: AlignRecipe, result: RunResult, home: Home, console: Console) -> None:
-    metrics = _output(result, "report").read_json("metrics.json")
+    metrics = output_of(result, "report").read_json("metrics.json")
     console.print(f"\n{result.steps['report'].facts.get('headline', '')}", style="bold", markup=False)
     console.print(recall_table(metrics, recipe.exported))
     ran, hit = result.names(State.RAN), result.names(State.HIT)

@@ -151,6 +151,26 @@ def _draw_heldout(pairs: list[Pair], config: SplitConfig) -> list[Pair]:
     return sorted(pairs[n] for n in _order(pairs, config.seed, "heldout")[:num])
 
 
+@dataclass(frozen=True, kw_only=True)
+class KnownSoFar:
+    """Pairs that may be learned from now, and those that may not."""
+
+    fitted: list[Pair]
+    heldout: list[Pair]
+
+
+def known_so_far(pairs: Sequence[Pair], heldout: Sequence[Pair] | None, config: SplitConfig) -> KnownSoFar:
+    """What :func:`make_splits` holds out and fits on in its primary draw, however few pairs there are yet."""
+    pairs = sorted(pairs)
+    if heldout is None:
+        num = min(round(config.heldout_fraction * len(pairs)), config.heldout_max)
+        heldout = [pairs[n] for n in _order(pairs, config.seed, "heldout")[:num]]
+    out = set(heldout)
+    pool = [p for p in pairs if p not in out]
+    budget = len(pool) if config.pairs_budget is None else min(config.pairs_budget, len(pool))
+    return KnownSoFar(fitted=_draws(pool, budget, "random", config)[0] if pool else [], heldout=sorted(heldout))
+
+
 def _without_groups_of(pool: list[Pair], heldout: Sequence[Pair], left: SideIds, right: SideIds) -> list[Pair] | None:
     """Pool pairs neither side of which shares a group with a held-out pair; None if no row has a group."""
     if not left.groups and not right.groups:

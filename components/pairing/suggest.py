@@ -104,14 +104,17 @@ def side_of(pairs: Sequence[Pair], side: str) -> list[str]:
 def _one_side(sides: Sides, side: str, view: View, budget: int, config: CoverageConfig) -> Suggestion:
     """The candidates of ``view`` must be all rows, in order of their positions."""
     picks = choose(view, budget, config, taken=[int(p) for p in view.known])
-    chosen = np.array(picks.rows)
-    curve = coverage_curve(view.with_targets(0, config.max_targets), chosen, config)
+    chosen, targets = np.array(picks.rows), view.with_targets(0, config.max_targets)
+    curve = coverage_curve(targets, chosen, config)
+    # positions are in order of a hash; the last ones, as the first are those that coverage is measured on
+    by_chance = np.setdiff1d(view.candidates, view.known)[-budget:]
     return Suggestion(
         ids=sides.rows(side).ids(chosen),
         sides=[side] * len(chosen),
         gains=picks.gains,
         coverage=[float(c) for c in curve[1:]],
         start_coverage={side: float(curve[0])},
+        random_coverage={side: [float(c) for c in coverage_curve(targets, by_chance, config)[1:]]},
     )
 
 
@@ -119,7 +122,11 @@ def _alternating(parts: Sequence[Suggestion]) -> Suggestion:
     """First of the first, first of the second, second of the first and so on."""
     picks = [list(zip(p.ids, p.sides, p.gains, p.coverage, strict=True)) for p in parts]
     ids, sides, gains, coverage = zip(*filter(None, chain.from_iterable(zip_longest(*picks))), strict=True)
-    start = {side: value for part in parts for side, value in part.start_coverage.items()}
     return Suggestion(
-        ids=list(ids), sides=list(sides), gains=list(gains), coverage=list(coverage), start_coverage=start
+        ids=list(ids),
+        sides=list(sides),
+        gains=list(gains),
+        coverage=list(coverage),
+        start_coverage={side: value for part in parts for side, value in part.start_coverage.items()},
+        random_coverage={side: values for part in parts for side, values in part.random_coverage.items()},
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +17,7 @@ class Suggestion:
         coverage: after each pick, the mean similarity (0 to 1) of the rows of that pick's side to their nearest chosen
             row, items known from the start included.
         start_coverage: side -> the same before the first pick; 0 if nothing was known.
+        random_coverage: side -> the same after 1, 2, … random picks of that side instead.
     """
 
     ids: list[str]
@@ -23,6 +25,7 @@ class Suggestion:
     gains: list[float]
     coverage: list[float]
     start_coverage: dict[str, float] = field(default_factory=dict)
+    random_coverage: dict[str, list[float]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -30,3 +33,6 @@ class Suggestion:
     def of(self, side: str) -> list[str]:
         """Chosen ids of one side, in order."""
         return [i for i, s in zip(self.ids, self.sides, strict=True) if s == side]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

@@ -58,7 +58,7 @@ def render(data: ReportData) -> Report:
     tables = {f"retrieval-{split}": retrieval_table(data, split) for split in data.retrieval}
     if data.controls:
         tables["controls"] = control_table(data, headline_metric(data))
-    html = _environment().get_template("page.html.j2").render(_context(data, figures, tables))
+    html = environment().get_template("page.html.j2").render(_context(data, figures, tables))
     return Report(
         html=html,
         headline=headline(data),
@@ -85,7 +85,7 @@ def _context(data: ReportData, figures: Mapping[str, Figure], tables: Mapping[st
 
     context = {
         "data": data,
-        "css": Markup((_HERE / "page.css").read_text("utf-8")),  # noqa: S704  our own file
+        "css": Markup(css()),  # noqa: S704  our own file
         "headline": headline(data),
         "findings": findings(data),
         "tiles": _tiles(data),
@@ -107,7 +107,13 @@ def _context(data: ReportData, figures: Mapping[str, Figure], tables: Mapping[st
     return context | {"contents": _contents(context)}
 
 
-def _environment() -> Any:
+def css() -> str:
+    """The style sheet of all pages."""
+    return (_HERE / "page.css").read_text("utf-8")
+
+
+def environment() -> Any:
+    """Templates of this folder; whatever is put into them is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(

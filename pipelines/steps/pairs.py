@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -20,14 +22,14 @@ def run(ctx: StepContext) -> Facts:
     inputs: ``shard-left``, ``shard-right`` (ids and groups are read, never contents).
     config: the fields of :class:`SplitConfig`. locations: ``pairs``, ``heldout`` or both.
     """
-    left_ids, left = _side(ctx.inputs["shard-left"])
-    right_ids, right = _side(ctx.inputs["shard-right"])
+    left_ids, left = side_ids(ctx.inputs["shard-left"])
+    right_ids, right = side_ids(ctx.inputs["shard-right"])
     given = "pairs" in ctx.locations
     pairs = known_pairs(ctx.locations["pairs"], left, right) if given else KnownPairs(pairs=[], where="no file")
     heldout = known_pairs(ctx.locations["heldout"], left, right) if "heldout" in ctx.locations else None
     if heldout:
         refuse_leakage(pairs, heldout)
-    splits = make_splits(left_ids, right_ids, pairs.pairs, heldout.pairs if heldout else None, _config(ctx))
+    splits = make_splits(left_ids, right_ids, pairs.pairs, heldout.pairs if heldout else None, split_config(ctx.config))
     splits.write(ctx.out)
     absent = [f"no {split} split: {why}" for split, why in splits.absent.items()]
     warnings = pairs.warnings + (heldout.warnings if heldout else []) + splits.warnings
@@ -36,12 +38,14 @@ def run(ctx: StepContext) -> Facts:
     return splits.numbers() | {"splits": splits.names, "unpaired": splits.unpaired, "warnings": warnings + absent}
 
 
-def _config(ctx: StepContext) -> SplitConfig:
+def split_config(config: Mapping[str, Any]) -> SplitConfig:
+    """The settings of splits among those of a step."""
     names = {f.name for f in fields(SplitConfig)}
-    return SplitConfig(**{k: v for k, v in ctx.config.items() if k in names})
+    return SplitConfig(**{k: v for k, v in config.items() if k in names})
 
 
-def _side(shards: Folder) -> tuple[SideIds, Known]:
+def side_ids(shards: Folder) -> tuple[SideIds, Known]:
+    """Ids and groups of a sharded corpus, and what pairs are checked against."""
     first = shards.parquet_names("shards")[0]
     has_group = "group" in pq.read_schema(f"{shards.path}/{first}", filesystem=shards.fs).names
     table = shards.read_table("shards", ["id", *(["group"] if has_group else [])])

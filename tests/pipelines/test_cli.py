@@ -90,7 +90,9 @@ def test_gc_keeps_what_the_last_runs_use(done: tuple[World, Path]) -> None:
     assert "0 of 13 steps would run" in again.output
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "show", "diff", "gc", "search", "ui", "recipes", "sync", "runs"])
+@pytest.mark.parametrize(
+    "command", ["run", "plan", "show", "diff", "gc", "search", "suggest", "ui", "recipes", "sync", "runs"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     result = isthmus(command, "--help")
     assert result.exit_code == 0

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from components.corpora.split_config import SplitConfig
-from components.corpora.splits import SideIds, Splits, make_splits
+from components.corpora.splits import SideIds, Splits, known_so_far, make_splits
 from components.errors import UserError
 from components.files import Folder
 
@@ -159,3 +159,20 @@ def test_a_budget_of_zero_draws_nothing_and_keeps_pairs_to_judge_by() -> None:
     assert given.draws == {"random": [[]]} and len(given.heldout) == 80
     with pytest.raises(UserError, match="pairs_budget"):
         SplitConfig(pairs_budget=1)
+
+
+def test_what_is_known_so_far_is_what_the_splits_hold_out_and_fit_on() -> None:
+    pairs = [(f"l{n}", f"r{n}") for n in range(80)]
+    ids = [SideIds(ids=[p[n] for p in pairs]) for n in (0, 1)]
+    config = SplitConfig(pairs_budget=20, seed=3)
+    splits, now = make_splits(*ids, pairs, None, config), known_so_far(pairs, None, config)
+    assert (now.fitted, now.heldout) == (splits.pairs(), splits.heldout)
+    given = known_so_far(pairs[10:], pairs[:10], SplitConfig(pairs_budget=None))
+    assert (sorted(given.fitted), given.heldout) == (sorted(pairs[10:]), sorted(pairs[:10]))
+
+
+@pytest.mark.parametrize("num", [0, 1, 3])
+def test_few_pairs_are_known_so_far_where_splits_would_refuse_them(num: int) -> None:
+    pairs = [(f"l{n}", f"r{n}") for n in range(num)]
+    now = known_so_far(pairs, None, SplitConfig(pairs_budget=100))
+    assert sorted(now.fitted + now.heldout) == pairs and len(now.heldout) == round(num / 4)

@@ -102,3 +102,11 @@ def test_what_cannot_be_chosen_from_is_refused() -> None:
 def test_impossible_settings_are_refused(field: dict) -> None:
     with pytest.raises(UserError, match=next(iter(field))):
         CoverageConfig(**field)
+
+
+def test_random_items_are_told_beside_the_chosen_ones() -> None:
+    both = suggest(LEFT, RIGHT, 9, side="both")
+    assert {side: len(values) for side, values in both.random_coverage.items()} == {"left": 5, "right": 4}
+    for side, values in both.random_coverage.items():
+        chosen = [c for c, s in zip(both.coverage, both.sides, strict=True) if s == side]
+        assert values == sorted(values) and values[-1] < chosen[-1]
