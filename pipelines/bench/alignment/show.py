@@ -1,0 +1,61 @@
+"""The records on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_records(records: Sequence[dict[str, Any]], console: Console) -> None:
+    """A block of lines per setting, best method first; then what has no numbers, with the reason."""
+    table = Table(box=None, title="percent, mean of both directions ± half the 95 % interval over seeds")
+    table.title_justify = "left"
+    table.add_column("", no_wrap=True)
+    for name in ("R@1", "R@5", "R@10", "FOSCTTM", "CPU s", "peak MiB"):
+        table.add_column(name, no_wrap=True, justify="right")
+    good = sorted((r for r in records if "mean" in r), key=lambda r: (place(r), -r["mean"]["R@10"]))
+    for _, block in groupby(good, key=place):
+        lines = list(block)
+        table.add_row(f"[bold]{place_text(lines[0])}[/bold]")
+        for record in lines:
+            table.add_row(f"  {method_text(record)}", *_numbers(record))
+    console.print(table)
+    for record in records:
+        if record["reason"] and record["reason"] != "needs pairs":
+            told = f"{place_text(record)} {method_text(record)}: {record['status']}, {record['reason']}"
+            console.print(told, style="yellow", markup=False, soft_wrap=True)
+
+
+def place(record: dict[str, Any]) -> tuple[Any, ...]:
+    """What the methods of one column have in common."""
+    return tuple(
+        (record[n] or 0) if n in ("rows", "budget") else record[n]
+        for n in ("corpus", "protocol", "split", "selection", "rows", "budget")
+    )
+
+
+def place_text(record: dict[str, Any]) -> str:
+    rows = f" {record['rows']} rows" if record["rows"] else ""
+    names = "/".join(str(record[n]) for n in ("corpus", "protocol", "split", "selection"))
+    return f"{names}{rows} {record['budget']} pairs"
+
+
+def method_text(record: dict[str, Any]) -> str:
+    return str(record["method"]) + ("" if record["control"] == "none" else f" ({record['control']})")
+
+
+def _numbers(record: dict[str, Any]) -> list[str]:
+    recalls = [with_half(record, name, 1) for name in ("R@1", "R@5", "R@10")]
+    costs = [f"{record['cpu_seconds']:.1f}", f"{record['peak_mib']:.0f}"]
+    return [*recalls, with_half(record, "foscttm", 3), *costs]
+
+
+def with_half(record: dict[str, Any], metric: str, digits: int) -> str:
+    """``28.1 ± 1.7``; without the half if there is no interval."""
+    mean, ends = record["mean"][metric], record["ci95"][metric]
+    half = (ends[1] - ends[0]) / 2 if ends else 0.0
+    return f"{mean:.{digits}f}" + (f" ± {half:.{digits}f}" if half else "")
