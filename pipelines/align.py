@@ -20,6 +20,7 @@ from pipelines.recipe import AlignerName, AlignRecipe, Cca, Source
 Engine = Literal["ray", "local"]
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
+FIT_VERSIONS: dict[str, str] = {"self-training": "2", "auto": "2"}  # of what has other results than it had
 CONTROLLED: tuple[AlignerName, ...] = ("ridge-cca", "kernel-ridge")
 
 
@@ -146,6 +147,7 @@ class AlignGraph(CorpusGraph):
         return self._step(
             f"fit-{name}",
             run="fit",
+            version=FIT_VERSIONS.get(name, "1"),
             config=self._fit_config(
                 method=name,
                 settings=self.recipe.settings.get(name, {}),

@@ -174,13 +174,13 @@ class Found:
 
 def match(cost: np.ndarray, left: np.ndarray, right: np.ndarray, mix: float) -> np.ndarray:
     """Coupling [L1, L2] of uniform marginals for a cost and the distances within the sides, each of mean 1."""
-    import ot
+    import torch
 
-    p, q = (np.full(len(c), 1 / len(c)) for c in (left, right))
-    if mix == 0:
-        return np.asarray(ot.emd(p, q, cost))
-    plan = ot.gromov.fused_gromov_wasserstein(cost, left, right, p, q, alpha=mix, max_iter=MAX_ITERATIONS)
-    return np.asarray(plan)
+    from components.transport.gromov import GromovConfig, gromov_plan
+
+    config = GromovConfig(alpha=mix, max_iterations=MAX_ITERATIONS, tolerance=1e-6)
+    sides = [torch.from_numpy(np.ascontiguousarray(c)) for c in (left, right, cost)]
+    return np.asarray(gromov_plan(sides[0], sides[1], config=config, cost=sides[2]).plan.numpy())
 
 
 def seeded_cost(scores: np.ndarray, num_pairs: int) -> np.ndarray:
