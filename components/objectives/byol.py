@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from components.alignment.checks import check_range
 from components.errors import UserError
-from components.objectives.protocol import Criterion, GlobalBatch, Scored, check_batch
+from components.objectives.protocol import Criterion, GlobalBatch, Scored, check_batch, unit_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,5 +38,5 @@ class _BYOL(Criterion):
         if batch.target is None:
             raise UserError("byol compares with an averaged network, and the batch has no outputs of one")
         swapped = batch.target.detach().to(z.dtype).flip(0)
-        cosines = torch.nn.functional.cosine_similarity(z, swapped, dim=-1)
+        cosines = (unit_rows(z) * unit_rows(swapped)).sum(-1)
         return Scored(loss=(1 - cosines).mean() / self.config.epsilon, metrics={"cosine": cosines.detach().mean()})

@@ -21,6 +21,11 @@ def gated_logits(q: torch.Tensor, k: torch.Tensor, gates: torch.Tensor, temperat
     """
     squared = gates * gates
     weighted = squared * q
-    length = (weighted * q).sum(1, keepdim=True).clamp(min=TINY).rsqrt()
-    lengths = (squared @ (k * k).T).clamp(min=TINY).rsqrt()
+    length = _inverse_root((weighted * q).sum(1, keepdim=True))
+    lengths = _inverse_root(squared @ (k * k).T)
     return (weighted * (length / temperature)) @ k.T * lengths
+
+
+def _inverse_root(x: torch.Tensor) -> torch.Tensor:
+    """1/√x, and 0 with no gradient for what has no length: a row of zeros, or one whose gate is closed."""
+    return torch.where(x > TINY, x.clamp(min=TINY).rsqrt(), 0)

@@ -39,7 +39,7 @@ class _GCAINCE(Criterion):
 
 
 def biased_cross_entropy(pairs: Comparison, plan: EntropicPlan) -> torch.Tensor:
-    """Cross-entropy on L + g over rows and, unless one-sided, on Lᵀ + f over columns; one potential is fixed in each."""
+    """Cross-entropy on L + g over rows and, unless one-sided, Lᵀ + f over columns; each fixes one potential."""
     logits = pairs.scores / plan.epsilon
     loss = cross_entropy(logits + plan.g, pairs.positives)
     if pairs.one_sided:

@@ -96,7 +96,7 @@ def check_batch(batch: GlobalBatch, *, views: int = 2) -> torch.Tensor:
 
 
 def unit_rows(z: torch.Tensor) -> torch.Tensor:
-    """Rows [..., K] at unit length. A row of zeros stays zero, without a gradient (it would be 1e12 times too large)."""
+    """Rows at unit length. A row of zeros stays zero, without a gradient (which would be 1e12 times too large)."""
     there = z.detach().abs().amax(-1, keepdim=True) > 0
     return torch.where(there, torch.nn.functional.normalize(torch.where(there, z, 1), dim=-1), 0)
 
