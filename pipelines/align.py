@@ -21,6 +21,7 @@ Engine = Literal["ray", "local"]
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
 FIT_VERSIONS: dict[str, str] = {"self-training": "2", "auto": "2"}  # of what has other results than it had
+ON_RANDOM_PAIRS = "kernel-ridge (random pairs)"
 CONTROLLED: tuple[AlignerName, ...] = ("ridge-cca", "kernel-ridge")
 
 
@@ -82,15 +83,19 @@ class AlignGraph(CorpusGraph):
     def __init__(self, recipe: AlignRecipe, *, cache_dir: Path, engine: Engine = "ray") -> None:
         super().__init__(recipe, cache_dir=cache_dir, engine=engine)
         check_pairs(recipe)
-        self.splits = self._pairs()
+        self.drawn = self._pairs()
+        self.splits = self._select() if recipe.chooses_pairs else self.drawn
         self.gauge = self._step("gauge", config=self._fit_config(), inputs={**self.encode, "splits": self.splits})
         self._spectral: dict[str, dict[Side, Step]] = {}
-        self.methods = {name: self._method(name) for name in recipe.methods}
+        self.methods: dict[str, Step] = {name: self._method(name) for name in recipe.methods}
+        if recipe.chooses_pairs:
+            self.methods[ON_RANDOM_PAIRS] = self._on_random_pairs()
 
     def build(self) -> Graph:
         """The whole graph; its last steps are the report and the exported model."""
         evaluate = self._step(
             "evaluate",
+            version="2",
             inputs={"gauge": self.gauge, "splits": self.splits}
             | {f"method:{name}": step for name, step in self.methods.items()},
             config={"primary": self.recipe.exported, "seed": self.recipe.seed},
@@ -108,6 +113,23 @@ class AlignGraph(CorpusGraph):
             externals=self._digests(files),
             locations=files,
         )
+
+    def _select(self) -> Step:
+        """Pairs chosen in place of those drawn; needs embeddings."""
+        inputs: dict[str, Step] = {"splits": self.drawn, "left": self.encode["left"], "right": self.encode["right"]}
+        return self._step(
+            "select",
+            config={"pairs_selection": self.recipe.pairs_selection, "seed": self.recipe.seed},
+            inputs=inputs | self._sides(self.shard, "shard"),
+        )
+
+    def _on_random_pairs(self) -> Step:
+        """What the choice of pairs is worth: kernel ridge on as many pairs drawn at random."""
+        config = self._fit_config(
+            method="kernel-ridge", settings=self.recipe.settings.get("kernel-ridge", {}), controls=False
+        )
+        inputs: dict[str, Step] = {"splits": self.drawn, "left": self.encode["left"], "right": self.encode["right"]}
+        return self._step("fit-kernel-ridge-random-pairs", run="fit", config=config, inputs=inputs)
 
     def _fit_config(self, **more: Any) -> dict[str, Any]:
         return {"preprocess": self.recipe.preprocess.model_dump(mode="json"), "seed": self.recipe.seed, **more}

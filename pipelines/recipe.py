@@ -162,6 +162,9 @@ class AlignRecipe(Model):
     pairs_budget: Budget | None = Field(
         None, description="pairs used for fitting, drawn by seed; null: all; 0: none, for aligners that need no pairs"
     )
+    pairs_selection: Literal["random", "coverage", "sequential"] = Field(
+        "random", description="how pairs_budget pairs are taken from the known ones; coverage: those that stand for all"
+    )
     heldout: str | None = Field(None, description="Parquet/CSV with left_id,right_id; evaluation only")
     aligner: AlignerName = Field("kernel-ridge", description="the aligner that is exported")
     compare: tuple[AlignerName, ...] = Field((), description="further aligners for the table")
@@ -192,6 +195,17 @@ class AlignRecipe(Model):
             except UserError as error:
                 raise ValueError(str(error)) from None
         return self
+
+    @model_validator(mode="after")
+    def _something_to_choose(self) -> AlignRecipe:
+        if self.pairs_selection != "random" and self.pairs_budget is None:
+            raise ValueError(f"pairs_selection {self.pairs_selection} chooses pairs_budget pairs: set pairs_budget")
+        return self
+
+    @property
+    def chooses_pairs(self) -> bool:
+        """Whether pairs are chosen by something else than chance."""
+        return self.pairs_selection != "random" and not self.without_pairs
 
     @property
     def methods(self) -> tuple[AlignerName, ...]:

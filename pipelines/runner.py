@@ -233,7 +233,7 @@ def recall_table(metrics: Mapping[str, Any], exported: str) -> Table:
     """Methods by R@10 (mean of both directions), the exported one marked, chance and controls below."""
     pairs, scores = metrics["pairs"], metrics["retrieval"]
     title = (
-        f"{pairs['pairs']} known pairs, {pairs['heldout']} held out, {pairs['draws']} draws; "
+        f"{pairs['pairs']} known pairs{_chosen(pairs)}, {pairs['heldout']} held out, {pairs['draws']} draws; "
         "percent of both directions ± 95 % interval"
     )
     table = Table(title=title, title_justify="left", box=None)
@@ -247,6 +247,11 @@ def recall_table(metrics: Mapping[str, Any], exported: str) -> Table:
         for method, entry in entries.items():
             table.add_row(f"[dim]{method}, {control.replace('-', ' ')}[/dim]", *_cells(entry["mean"]))
     return table
+
+
+def _chosen(pairs: Mapping[str, Any]) -> str:
+    how = pairs.get("selection", "random")
+    return "" if how == "random" else f" chosen by {how}"
 
 
 def _cells(score: Mapping[str, Any]) -> list[str]:

@@ -122,7 +122,7 @@ def make_splits(
             where="pairs",
             do=f"give more pairs{f' or set pairs_budget to at most {len(pool)}' if len(pool) > 1 else ''}",
         )
-    draws, absent = _all_draws(pool, _without_groups_of(pool, kept_out, left, right), budget, config)
+    draws, absent = _all_draws(pool, pairs_apart(pool, kept_out, left, right), budget, config)
     unpaired = _unpaired(left, right, pool, kept_out, config)
     return Splits(
         heldout=kept_out,
@@ -171,8 +171,8 @@ def known_so_far(pairs: Sequence[Pair], heldout: Sequence[Pair] | None, config: 
     return KnownSoFar(fitted=_draws(pool, budget, "random", config)[0] if pool else [], heldout=sorted(heldout))
 
 
-def _without_groups_of(pool: list[Pair], heldout: Sequence[Pair], left: SideIds, right: SideIds) -> list[Pair] | None:
-    """Pool pairs neither side of which shares a group with a held-out pair; None if no row has a group."""
+def pairs_apart(pool: list[Pair], heldout: Sequence[Pair], left: SideIds, right: SideIds) -> list[Pair] | None:
+    """Pairs of the pool neither side of which shares a group with a held-out pair; None if no row has a group."""
     if not left.groups and not right.groups:
         return None
     taken_left = {left.groups.get(a) for a, _ in heldout} - {None}

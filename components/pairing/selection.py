@@ -47,13 +47,29 @@ def select_pairs(
     Raises:
         UserError: a budget larger than the pool, a repeated id, an id without an embedding, NaN or all-equal rows.
     """
+    sides = Sides(left, right, seed)
+    return select_from(sides, pool, budget, how=how, side=side, seed=seed, config=config, sequential=sequential)
+
+
+def select_from(
+    sides: Sides,
+    pool: Sequence[Pair],
+    budget: int,
+    *,
+    how: str,
+    side: str,
+    seed: int,
+    config: CoverageConfig | None = None,
+    sequential: SequentialConfig | None = None,
+) -> list[Pair]:
+    """:func:`select_pairs` with rows that are prepared already, with the same seed."""
     one_of("pairs_selection", how, SELECTIONS)
     one_of("side", side, SIDES)
     _check(pool, budget)
     pairs = [pool[n] for n in hash_order([f"{a}\x1f{b}" for a, b in pool], seed)]
     if how == "random":
         return pairs[:budget]
-    choice = _Choice(pairs, Sides(left, right, seed), side, replace(config or CoverageConfig(), seed=seed))
+    choice = _Choice(pairs, sides, side, replace(config or CoverageConfig(), seed=seed))
     chosen: list[int] = []
     if how == "coverage":
         chosen = choice.batch(chosen, budget)

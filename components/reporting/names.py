@@ -20,6 +20,7 @@ _METHODS = {
     "procrustes": "Procrustes",
     "kernel-ridge": "Kernel ridge",
     "contrastive": "Contrastive",
+    "kernel-ridge (random pairs)": "Kernel ridge (random pairs)",
     CHANCE: "Chance",
 }
 _SPLITS = {

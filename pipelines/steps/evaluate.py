@@ -31,7 +31,7 @@ def run(ctx: StepContext) -> Facts:
             "splits_absent": splits.absent,
             "controls": tables.controls,
             "alignability": ctx.inputs["gauge"].read_json("gauge.json"),
-            "pairs": splits.numbers(),
+            "pairs": splits.numbers() | {"selection": splits.config.get("pairs_selection", "random")},
         },
     )
     ctx.out.write_bytes("recall_at_k.csv", csv_bytes(tables.curves))
