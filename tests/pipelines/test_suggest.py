@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 from worlds import World, write_embeddings, write_pairs, write_world
 
@@ -16,9 +18,11 @@ from components.corpora.splits import known_so_far
 from components.errors import UserError
 from pipelines.align import build as build_align
 from pipelines.cli import app
+from pipelines.home import Home
 from pipelines.recipe import load_recipe
+from pipelines.runner import RunOptions
 from pipelines.steps.pairs import split_config
-from pipelines.suggest import SuggestConfig, build
+from pipelines.suggest import SuggestConfig, build, suggest_and_print
 
 MakeHome = Callable[[Path], Path]
 UNPAIRED = """
@@ -201,6 +205,20 @@ def test_run_says_that_it_needs_pairs(bare: tuple[World, Path]) -> None:
         result = CliRunner().invoke(app, [*command, "--home", str(bare[1])])
         assert result.exit_code != 0
         assert "the recipe has no pairs" in str(result.exception) and "isthmus suggest" in str(result.exception)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_ray_and_one_process_make_the_same_list(
+    ray_cluster: None, bare: tuple[World, Path], tmp_path: Path, make_home: MakeHome
+) -> None:
+    recipe, options = load_recipe(str(bare[0].recipe)), RunOptions(use_ray=True)
+    console = Console(record=True, width=160, file=open(os.devnull, "w"))
+    home = Home.open(make_home(tmp_path / "home"))
+    assert suggest_and_print(recipe, SuggestConfig(budget=25), home, options, console) == 0, console.export_text()
+    for name in ("to_pair.csv", "to_pair.html"):
+        on_ray, alone = (h / "results" / "recipe" / name for h in (home.path, bare[1]))
+        assert on_ray.read_bytes() == alone.read_bytes()
 
 
 def test_a_wrong_setting_is_refused_before_anything_runs() -> None:

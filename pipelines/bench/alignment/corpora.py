@@ -13,7 +13,8 @@ from typing import Any
 from cluster.workflow.step import Step
 from components.corpora.hidden import SETTINGS
 from components.corpora.sources import source_digest
-from pipelines.align import AlignGraph, Engine
+from components.errors import UserError
+from pipelines.align import AlignGraph, Engine, pair_files
 from pipelines.home import Home
 from pipelines.recipe import load_recipe
 
@@ -130,7 +131,9 @@ def table_step(corpus: Corpus, home: Home, folder: Path, engine: Engine) -> Step
 def _recipe_step(corpus: Corpus, home: Home, engine: Engine, common: dict[str, Any]) -> Step:
     recipe = load_recipe(corpus.name)
     graph = AlignGraph(recipe, cache_dir=home.cache, engine=engine)
-    files = {"pairs": recipe.pairs} | ({"heldout": recipe.heldout} if recipe.heldout else {})
+    files = pair_files(recipe)
+    if "pairs" not in files:
+        raise UserError("the recipe has no pairs to draw from", where=corpus.name, do="name a file as `pairs`")
     return Step(
         **common,
         config={"kind": "recipe"},
