@@ -275,6 +275,7 @@ def bench_alignment(
     workers: Annotated[int | None, typer.Option(min=1, help="Cells at a time [all cores].")] = None,
     no_ray: Annotated[bool, typer.Option("--no-ray", help="Without Ray: cells on threads of this process.")] = False,
     address: Annotated[str | None, typer.Option(help="Ray cluster to attach to.")] = None,
+    no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow out.")] = False,
     home: HomeOpt = None,
     store: StoreOpt = None,
 ) -> None:
@@ -301,6 +302,7 @@ def bench_alignment(
         use_ray=not no_ray,
         address=address,
         metrics_out=metrics_out,
+        track=not no_tracking,
     )
     raise typer.Exit(run_bench_alignment(options, Home.open(home, store), out))
 

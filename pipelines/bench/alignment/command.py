@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Console
@@ -17,15 +14,17 @@ from cluster.workflow.graph import Graph
 from cluster.workflow.job import Dispatcher
 from cluster.workflow.results import RunResult, State
 from cluster.workflow.store import Store
+from pipelines.bench.alignment.claims import make_claims
 from pipelines.bench.alignment.corpora import Corpus, absent, corpora_folder, find_corpus, table_step
 from pipelines.bench.alignment.dispatch import dispatchers
 from pipelines.bench.alignment.grid import Cells, Setting, cells_of
-from pipelines.bench.alignment.options import BenchOptions
+from pipelines.bench.alignment.options import QUICK_POOL, QUICK_UNPAIRED, BenchOptions
+from pipelines.bench.alignment.publish import NAME, track, write_json, write_report
 from pipelines.bench.alignment.records import CellResult, make_records
 from pipelines.bench.alignment.show import print_records
 from pipelines.home import Home
 
-EVERY_S = 10.0
+EVERY_S, UNSENT_WAIT_S = 10.0, 15.0
 
 
 @dataclass
@@ -47,18 +46,39 @@ def run_bench_alignment(options: BenchOptions, home: Home, console: Console) -> 
     Raises:
         UserError: an unknown corpus, or a cluster that cannot be reached.
     """
-    began, corpora = time.monotonic(), [find_corpus(name) for name in options.corpora]
+    began, corpora = time.monotonic(), [_sized(find_corpus(name), options) for name in options.corpora]
     with dispatchers(options, home) as factory:
         bench = _Bench(options, home, console, factory)
         for corpus in corpora:
             bench.measure(corpus)
     measured = bench.measured
-    records = make_records(measured.settings, measured.cells)
-    report = {"records": records, "absent": measured.absent, "seconds": time.monotonic() - began}
-    print_records(records, console)
-    if options.metrics_out:
-        write_atomically(options.metrics_out, (json.dumps(report, indent=1, sort_keys=True) + "\n").encode())
+    records, claims = make_records(measured.settings, measured.cells), make_claims(measured.cells)
+    print_records(records, claims, console)
+    report = {"records": records, "claims": claims, "absent": measured.absent, "seconds": time.monotonic() - began}
+    _leave(report, measured.cells, options, home, console)
     return 0 if any("mean" in r for r in records) else 1
+
+
+def _leave(
+    report: Mapping[str, Any], cells: Sequence[CellResult], options: BenchOptions, home: Home, console: Console
+) -> None:
+    folder = home.results(NAME)
+    write_report(report, cells, folder)
+    if options.metrics_out:
+        write_json(report, options.metrics_out)
+    console.print(f"tables and figures: {folder}", markup=False, soft_wrap=True)
+    if options.track:
+        tracker = track(report, folder, home, {"corpora": list(options.corpora), "seeds": options.grid.seeds})
+        drained = tracker.close(UNSENT_WAIT_S)
+        if drained.pending:
+            console.print(f"{drained.pending} records wait for {drained.uri}; `isthmus sync` sends them", markup=False)
+
+
+def _sized(corpus: Corpus, options: BenchOptions) -> Corpus:
+    """Quick: synthetic worlds of fewer rows."""
+    if not (options.quick and corpus.kind == "synthetic"):
+        return corpus
+    return replace(corpus, unpaired=QUICK_UNPAIRED, pool=QUICK_POOL)
 
 
 @dataclass
@@ -139,11 +159,3 @@ class _Ticker:
         self._last = now
         told = f"{self._name}: {self._done} of {len(self._cells.about)} cells, {now - self._began:.0f} s"
         self._console.print(told, style="dim", markup=False)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(data)
-    draft.replace(path)

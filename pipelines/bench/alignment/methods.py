@@ -10,6 +10,8 @@ CHANCE = "chance"
 VERSIONS: dict[str, str] = {}
 NEEDS_NO_PAIRS = frozenset({"wasserstein-procrustes"})
 SIMPLE = ("ridge-cca", "csa", "procrustes", "ridge-map", "kernel-ridge")
+# These need numpy alone; for all others the fitting process has torch in memory before the clock starts.
+WITHOUT_TORCH = frozenset({*SIMPLE, "asif", "semi-cca", "self-training", "wasserstein-procrustes"})
 CONTROLLED = ("auto", *SIMPLE)
 
 

@@ -35,6 +35,7 @@ class BenchOptions:
     force: frozenset[str] = field(default_factory=frozenset)
     metrics_out: Path | None = None
     quick: bool = False
+    track: bool = True
 
 
 Names = Sequence[str] | None
@@ -57,6 +58,7 @@ def make_options(
     use_ray: bool = True,
     address: str | None = None,
     metrics_out: Path | None = None,
+    track: bool = True,
 ) -> BenchOptions:
     """What is named is crossed with all else that is named. Where no protocol, split or selection is named, the first
     of each is measured with every method and budget, and the others with the methods that matter there.
@@ -90,6 +92,7 @@ def make_options(
         force=frozenset(check_methods(tuple(force or ()))),
         metrics_out=metrics_out,
         quick=quick,
+        track=track,
     )
 
 

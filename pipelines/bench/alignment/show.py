@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 
-def print_records(records: Sequence[dict[str, Any]], console: Console) -> None:
-    """A block of lines per setting, best method first; then what has no numbers, with the reason."""
+def print_records(records: Sequence[dict[str, Any]], claims: Sequence[dict[str, Any]], console: Console) -> None:
+    """A block of lines per setting, best method first; what has no numbers, with the reason; the claims."""
     table = Table(box=None, title="percent, mean of both directions ± half the 95 % interval over seeds")
     table.title_justify = "left"
     table.add_column("", no_wrap=True)
@@ -28,6 +28,10 @@ def print_records(records: Sequence[dict[str, Any]], console: Console) -> None:
         if record["reason"] and record["reason"] != "needs pairs":
             told = f"{place_text(record)} {method_text(record)}: {record['status']}, {record['reason']}"
             console.print(told, style="yellow", markup=False, soft_wrap=True)
+    for claim in claims:
+        if claim["holds"] is not None:
+            verdict = "holds" if claim["holds"] else "does not hold"
+            console.print(f"{claim['corpus']}: {claim['text']}: {verdict} ({claim['value']:.2f})", markup=False)
 
 
 def place(record: dict[str, Any]) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ from pipelines.bench.alignment.fitting import FitJob, about, fit, prepare, score
 
 _PROC = Path("/proc/self")
 _PRELOADED = ("faiss", "sklearn.cluster", "scipy.optimize", "scipy.sparse.linalg", "scipy.stats", "pyarrow.parquet")
-_TORCH = ("contrastive", "sue")
+_HEAVY = ("torch", "components.alignment.views", "components.alignment.contrastive", "components.spectral.nystrom")
 MIB = 1 << 20
 
 
@@ -36,8 +36,6 @@ def run_one(job: FitJob, base_mib: float | None = None) -> dict[str, Any]:
     """
     birth = _memory_mib("VmRSS")
     try:
-        if job.method in _TORCH:
-            import_module("torch")
         data = prepare(job)
         _reset_peak()
         before, began = _memory_mib("VmRSS"), time.perf_counter()
@@ -97,8 +95,9 @@ def _forked(job: FitJob, base_mib: float) -> dict[str, Any]:
     return _result(text, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
-def _spawned(job: FitJob) -> dict[str, Any]:
+def _spawned(job: FitJob, heavy: bool) -> dict[str, Any]:
     command = [sys.executable, "-m", "pipelines.bench.alignment.worker", json.dumps(asdict(job))]
+    command += ["--torch"] if heavy else []
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own module
     return _result(done.stdout, done.returncode)
 
@@ -112,16 +111,18 @@ def _result(text: str, code: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    """With a job as JSON: that one, in this process. Without: the jobs on stdin."""
-    if arguments:
-        sys.stdout.write(json.dumps(run_one(FitJob(**json.loads(arguments[0])))) + "\n")
-        return
-    for name in _PRELOADED:
+    """With a job as JSON: that one, in this process. Else the jobs on stdin, with ``--torch`` for methods that need
+    it."""
+    heavy = "--torch" in arguments
+    for name in (*_PRELOADED, *(_HEAVY if heavy else ())):
         import_module(name)
+    if jobs := [a for a in arguments if a != "--torch"]:
+        sys.stdout.write(json.dumps(run_one(FitJob(**json.loads(jobs[0])))) + "\n")
+        return
     base, forks = _memory_mib("VmRSS"), sys.platform == "linux"
     for line in sys.stdin:
         job = FitJob(**json.loads(line))
-        sys.stdout.write(json.dumps(_forked(job, base) if forks else _spawned(job)) + "\n")
+        sys.stdout.write(json.dumps(_forked(job, base) if forks else _spawned(job, heavy)) + "\n")
         sys.stdout.flush()
 
 
