@@ -14,7 +14,7 @@ from cluster.workflow.step import Step
 from components.corpora.hidden import SETTINGS
 from components.corpora.sources import source_digest
 from components.errors import UserError
-from pipelines.align import AlignGraph, Engine, pair_files
+from pipelines.align import CorpusGraph, Engine, pair_files
 from pipelines.home import Home
 from pipelines.recipe import load_recipe
 
@@ -28,13 +28,14 @@ class Corpus:
     """One corpus.
 
     Attributes:
-        name: as given on the command line.
+        name: as given on the command line; of a recipe, its name.
         kind: ``synthetic``, ``views`` (a table of a package), ``files`` (embeddings in a folder) or ``recipe``.
         gallery, pool: pairs held out, and pairs to choose from at most.
         cap: unpaired rows a side that a method sees at most; None: all.
         unpaired: rows a side that a synthetic world is made with.
         groups: whether there is a group split; None: only the rows can tell.
         files: of kind ``files``: folder, left, right, group.
+        recipe: of kind ``recipe``: name or path.
     """
 
     name: str
@@ -45,11 +46,12 @@ class Corpus:
     unpaired: int | None = None
     groups: bool | None = None
     files: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = ""
 
     @property
     def slug(self) -> str:
         """The name as a part of a step's name."""
-        return "-".join("".join(c if c.isalnum() else " " for c in Path(self.name).stem.lower()).split())
+        return "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in self.name.lower()).split())
 
 
 def _files(folder: str, left: tuple[str, ...], right: tuple[str, ...], group: str) -> dict[str, Any]:
@@ -69,7 +71,7 @@ _FILES = {name: _files("emoji", *sides, "head word") for name, sides in _EMOJI.i
     "mdi_icons": _files("mdi_icons", ("img_lite0",), ("txt_minilm",), "family"),
 }
 KNOWN: dict[str, Corpus] = {
-    "emoji": Corpus(name="emoji", kind="recipe", gallery=473, groups=True),
+    "emoji": Corpus(name="emoji", kind="recipe", recipe="emoji", gallery=473, groups=True),
     "digits": Corpus(name="digits", kind="views", gallery=400, cap=None, groups=False),
     "handwritten": Corpus(name="handwritten", kind="views", gallery=400, cap=None, groups=False),
     **{
@@ -89,8 +91,7 @@ def find_corpus(name: str) -> Corpus:
     """A known corpus, or a recipe by name or path. Raises UserError if it is neither."""
     if name in KNOWN:
         return KNOWN[name]
-    load_recipe(name)
-    return Corpus(name=name, kind="recipe")
+    return Corpus(name=load_recipe(name).name, kind="recipe", recipe=name)
 
 
 def corpora_folder(given: Path | None) -> Path:
@@ -129,11 +130,10 @@ def table_step(corpus: Corpus, home: Home, folder: Path, engine: Engine) -> Step
 
 
 def _recipe_step(corpus: Corpus, home: Home, engine: Engine, common: dict[str, Any]) -> Step:
-    recipe = load_recipe(corpus.name)
-    graph = AlignGraph(recipe, cache_dir=home.cache, engine=engine)
-    files = pair_files(recipe)
-    if "pairs" not in files:
-        raise UserError("the recipe has no pairs to draw from", where=corpus.name, do="name a file as `pairs`")
+    recipe = load_recipe(corpus.recipe)
+    graph, files = CorpusGraph(recipe, cache_dir=home.cache, engine=engine), pair_files(recipe)
+    if not files:
+        raise UserError("the recipe has no pairs", where=corpus.name, do="name a file with left_id,right_id")
     return Step(
         **common,
         config={"kind": "recipe"},

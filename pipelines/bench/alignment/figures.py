@@ -89,8 +89,7 @@ def cost_by_recall(records: Sequence[Record]) -> Figure | None:
             axes.plot(
                 [max(record["cpu_seconds"], 1e-3)], [record["mean"][METRIC]], ls="", label=record["method"], **look
             )
-        axes.set_xscale("log")
-        axes.set_xlabel("CPU seconds of a fit")
+        _log_seconds(axes)
 
     return _panels(
         [r for r in here if r["budget"] == budget],
@@ -166,6 +165,17 @@ def _lines(
         ends = [r["ci95"][METRIC] for r in own]
         if all(ends) and method != CHANCE:
             axes.fill_between(xs, [e[0] for e in ends], [e[1] for e in ends], color=look["color"], alpha=0.1, lw=0)
+
+
+def _log_seconds(axes: Axes) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.margins(x=0.1)
+    axes.set_xlabel("CPU seconds of a fit")
 
 
 def _ticks(axes: Axes, values: Sequence[float]) -> None:

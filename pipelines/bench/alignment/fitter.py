@@ -1,4 +1,4 @@
-"""The near end of :mod:`pipelines.bench.alignment.worker`: such processes, kept by the thread that asks, started once."""
+"""The near end of :mod:`pipelines.bench.alignment.worker`: kept by the thread that asks, started once."""
 
 from __future__ import annotations
 

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 
 from cluster.workflow.step import Resources, Step
+from components.alignment.registry import METHODS
 from components.errors import UserError
 from pipelines.bench.alignment.corpora import STEPS, Corpus
 from pipelines.bench.alignment.fitting import SHUFFLED
-from pipelines.bench.alignment.methods import CHANCE, CONTROLLED, NEEDS_NO_PAIRS, version_of
+from pipelines.bench.alignment.methods import CHANCE, CONTROLLED, version_of
 
 BUDGETS = (0, 10, 30, 50, 100, 200, 500)
 PROTOCOLS, SPLITS, SELECTIONS = ("disjoint", "sue"), ("random", "group"), ("random", "coverage", "sequential")
@@ -124,7 +125,7 @@ class Grid:
 
 def needs_pairs(setting: Setting) -> bool:
     """Whether the method cannot do without the pairs that the setting does not give it."""
-    return setting.budget == 0 and setting.method not in NEEDS_NO_PAIRS
+    return setting.budget == 0 and METHODS[setting.method].needs_pairs
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Cells:
 
 def cells_of(corpus: Corpus, settings: Sequence[Setting], seeds: int, table: Step | None) -> Cells:
     """One step per setting and seed that can be fitted; worlds and orders of pairs are shared by all that can."""
-    maker = _Maker(corpus, table, max([MOST_PAIRS, *(s.budget for s in settings)]))
+    maker = _Maker(corpus, table)
     steps: dict[str, Step] = {}
     about: dict[str, tuple[Setting, int]] = {}
     for seed in range(seeds):
@@ -149,8 +150,8 @@ def cells_of(corpus: Corpus, settings: Sequence[Setting], seeds: int, table: Ste
 
 
 class _Maker:
-    def __init__(self, corpus: Corpus, table: Step | None, most_pairs: int) -> None:
-        self.corpus, self.table, self.most_pairs = corpus, table, most_pairs
+    def __init__(self, corpus: Corpus, table: Step | None) -> None:
+        self.corpus, self.table = corpus, table
         self._made: dict[str, Step] = {}
 
     def _once(self, step: Step) -> Step:
@@ -174,13 +175,16 @@ class _Maker:
         )
 
     def order(self, setting: Setting, seed: int) -> Step:
-        world = self.world(setting, seed)
+        """Smaller budgets take the beginning of one order, whatever other budgets are asked for."""
+        world, most = self.world(setting, seed), MOST_PAIRS
+        while most < setting.budget:
+            most *= 2
         return self._once(
             Step(
-                name=f"{setting.selection}-pairs-{world.name}",
+                name=f"{setting.selection}-{most}-{world.name}",
                 version=ORDER_VERSION,
                 run=f"{STEPS}:run_order",
-                config={"selection": setting.selection, "most": self.most_pairs, "seed": seed},
+                config={"selection": setting.selection, "most": most, "seed": seed},
                 inputs={"world": world},
             )
         )

@@ -1,14 +1,12 @@
-"""What the bench knows of the methods: their versions here, which need no pairs, which are simple maps."""
+"""What the bench knows of the methods: their versions, which of them are simple maps, which need torch."""
 
 from __future__ import annotations
 
 from components.alignment.registry import METHODS
 from components.errors import UserError
+from pipelines.align import FIT_VERSIONS
 
 CHANCE = "chance"
-# Raise a method's number when its results change: only its cells are made again. 1 if it is not here.
-VERSIONS: dict[str, str] = {}
-NEEDS_NO_PAIRS = frozenset({"wasserstein-procrustes"})
 SIMPLE = ("ridge-cca", "csa", "procrustes", "ridge-map", "kernel-ridge")
 # These need numpy alone; for all others the fitting process has torch in memory before the clock starts.
 WITHOUT_TORCH = frozenset({*SIMPLE, "asif", "semi-cca", "self-training", "wasserstein-procrustes"})
@@ -16,7 +14,8 @@ CONTROLLED = ("auto", *SIMPLE)
 
 
 def version_of(method: str) -> str:
-    return VERSIONS.get(method, "1")
+    """As in the main pipeline: raised when a method's results change, and only its cells are made again."""
+    return FIT_VERSIONS.get(method, "1")
 
 
 def check_methods(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a bench leaves: ``HOME/results/bench-alignment`` with tables and figures, the JSON file, and MLflow's records."""
+"""What a bench leaves: tables and figures in ``HOME/results/bench-alignment``, the JSON file, records in MLflow."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _GROUP = ("corpus", "protocol", "split", "selection", "rows", "control")
 
 
 def write_report(report: Mapping[str, Any], cells: Sequence[CellResult], folder: Path) -> list[Path]:
-    """Write ``cells.parquet`` (a row per fit), ``records.parquet``, ``report.json``, ``table.md`` and the figures as PNG
-    and CSV. Each file is replaced as a whole. Returns what was written."""
+    """Write ``cells.parquet`` (a row per fit), ``records.parquet``, ``report.json``, ``table.md`` and the figures (PNG
+    and CSV). Each file is replaced as a whole. Returns what was written."""
     records, claims = report["records"], report["claims"]
     files = {
         "report.json": _json(report),

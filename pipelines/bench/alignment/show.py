@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+Record = Mapping[str, Any]
 
-def print_records(records: Sequence[dict[str, Any]], claims: Sequence[dict[str, Any]], console: Console) -> None:
+
+def print_records(records: Sequence[Record], claims: Sequence[Record], console: Console) -> None:
     """A block of lines per setting, best method first; what has no numbers, with the reason; the claims."""
-    table = Table(box=None, title="percent, mean of both directions ± half the 95 % interval over seeds")
-    table.title_justify = "left"
-    table.add_column("", no_wrap=True)
-    for name in ("R@1", "R@5", "R@10", "FOSCTTM", "CPU s", "peak MiB"):
-        table.add_column(name, no_wrap=True, justify="right")
     good = sorted((r for r in records if "mean" in r), key=lambda r: (place(r), -r["mean"]["R@10"]))
     for _, block in groupby(good, key=place):
-        lines = list(block)
-        table.add_row(f"[bold]{place_text(lines[0])}[/bold]")
-        for record in lines:
-            table.add_row(f"  {method_text(record)}", *_numbers(record))
-    console.print(table)
+        _print_block(list(block), console)
+    console.print("percent, mean of both directions ± half the 95 % interval over seeds; MiB: peak of the fit alone")
     for record in records:
         if record["reason"] and record["reason"] != "needs pairs":
             told = f"{place_text(record)} {method_text(record)}: {record['status']}, {record['reason']}"
@@ -34,7 +28,17 @@ def print_records(records: Sequence[dict[str, Any]], claims: Sequence[dict[str, 
             console.print(f"{claim['corpus']}: {claim['text']}: {verdict} ({claim['value']:.2f})", markup=False)
 
 
-def place(record: dict[str, Any]) -> tuple[Any, ...]:
+def _print_block(records: Sequence[Record], console: Console) -> None:
+    table = Table(box=None, title=f"\n{place_text(records[0])}", title_justify="left", title_style="bold")
+    table.add_column("", no_wrap=True, min_width=34)
+    for name in ("R@1", "R@5", "R@10", "FOSCTTM", "CPU s", "MiB"):
+        table.add_column(name, no_wrap=True, justify="right", min_width=8 if name in ("CPU s", "MiB") else 13)
+    for record in records:
+        table.add_row(method_text(record), *_numbers(record))
+    console.print(table)
+
+
+def place(record: Record) -> tuple[Any, ...]:
     """What the methods of one column have in common."""
     return tuple(
         (record[n] or 0) if n in ("rows", "budget") else record[n]
@@ -42,23 +46,23 @@ def place(record: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def place_text(record: dict[str, Any]) -> str:
+def place_text(record: Record) -> str:
     rows = f" {record['rows']} rows" if record["rows"] else ""
     names = "/".join(str(record[n]) for n in ("corpus", "protocol", "split", "selection"))
     return f"{names}{rows} {record['budget']} pairs"
 
 
-def method_text(record: dict[str, Any]) -> str:
+def method_text(record: Record) -> str:
     return str(record["method"]) + ("" if record["control"] == "none" else f" ({record['control']})")
 
 
-def _numbers(record: dict[str, Any]) -> list[str]:
+def _numbers(record: Record) -> list[str]:
     recalls = [with_half(record, name, 1) for name in ("R@1", "R@5", "R@10")]
-    costs = [f"{record['cpu_seconds']:.1f}", f"{record['peak_mib']:.0f}"]
+    costs = [f"{record['cpu_seconds']:.1f}", f"{record['growth_mib']:.0f}"]
     return [*recalls, with_half(record, "foscttm", 3), *costs]
 
 
-def with_half(record: dict[str, Any], metric: str, digits: int) -> str:
+def with_half(record: Record, metric: str, digits: int) -> str:
     """``28.1 ± 1.7``; without the half if there is no interval."""
     mean, ends = record["mean"][metric], record["ci95"][metric]
     half = (ends[1] - ends[0]) / 2 if ends else 0.0

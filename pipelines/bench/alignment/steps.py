@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,7 +97,8 @@ def run_cell(ctx: StepContext) -> Facts:
         with _local(ctx.inputs["world"]) as world, _local(ctx.inputs["order"]) as order:
             result = run_apart(FitJob(world=str(world), order=str(order), **ctx.config))
     if result["status"] == "failed":
-        raise RuntimeError(f"{result['reason']}\n{result['traceback']}")
+        logging.getLogger("isthmus.bench").error(result["traceback"])  # goes to the step's log
+        raise RuntimeError(result["reason"])
     ctx.out.write_json("result.json", result)
     return {name: value for name, value in result.items() if name != "diagnostics"}
 

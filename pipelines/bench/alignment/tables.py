@@ -11,10 +11,9 @@ import pyarrow.parquet as pq
 from cluster.workflow.step import StepContext
 from components.corpora.emoji import head_word
 from components.corpora.paired import PairedRows
-from components.corpora.pairs import Known, known_pairs
-from components.corpora.quarantine import FILE as QUARANTINE
+from components.corpora.pairs import known_pairs
 from components.embeddings import Embeddings
-from components.files import Folder
+from pipelines.steps.pairs import side_ids
 
 
 def read_files(ctx: StepContext) -> PairedRows:
@@ -41,21 +40,11 @@ def _groups(path: Path, column: str) -> list[str]:
 
 def read_recipe(ctx: StepContext) -> PairedRows:
     """Embeddings of the recipe's encoding steps, its pairs, known and held-out ones, and its groups (left side's)."""
-    sides = {side: _side(ctx.inputs[f"shard-{side}"]) for side in ("left", "right")}
+    (left, known_left), (right, known_right) = (side_ids(ctx.inputs[f"shard-{side}"]) for side in ("left", "right"))
     pairs = set()
     for location in (ctx.locations[n] for n in ("pairs", "heldout") if n in ctx.locations):
-        pairs |= set(known_pairs(location, sides["left"][0], sides["right"][0]).pairs)
-    groups = sides["left"][1] or {a: sides["right"][1][b] for a, b in pairs if b in sides["right"][1]}
+        pairs |= set(known_pairs(location, known_left, known_right).pairs)
+    found = {a: left.groups.get(a) if left.groups else right.groups.get(b) for a, b in pairs}
+    groups = {a: group for a, group in found.items() if group is not None}
     blocks = [(Embeddings.read(ctx.inputs[f"encode-{side}"]),) for side in ("left", "right")]
     return PairedRows(left=blocks[0], right=blocks[1], pairs=sorted(pairs), groups=groups)
-
-
-def _side(shards: Folder) -> tuple[Known, dict[str, str]]:
-    """Ids, and the groups of those that have one."""
-    first = shards.parquet_names("shards")[0]
-    has_group = "group" in pq.read_schema(f"{shards.path}/{first}", filesystem=shards.fs).names
-    table = shards.read_table("shards", ["id", *(["group"] if has_group else [])])
-    ids = table["id"].to_pylist()
-    groups = dict(zip(ids, table["group"].to_pylist(), strict=True)) if has_group else {}
-    out = set(shards.read_table(QUARANTINE, ["row"])["row"].to_pylist()) - set(ids)
-    return Known(ids=set(ids), quarantined=out), {i: g for i, g in groups.items() if g is not None}
