@@ -9,12 +9,24 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
+
+
+class Place(Protocol):
+    """Where JSON values and arrays are kept under names: a :class:`Folder`, or a bundle of them in one file."""
+
+    def read_json(self, name: str) -> Any: ...
+
+    def write_json(self, name: str, value: Any) -> None: ...
+
+    def read_tensors(self, name: str) -> dict[str, np.ndarray]: ...
+
+    def write_tensors(self, name: str, tensors: Mapping[str, np.ndarray]) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from components.files import Folder
+from components.files import Place
 
 Spec = dict[str, Any]
 Tensors = dict[str, np.ndarray]
@@ -153,14 +153,14 @@ def unit_rows(x: np.ndarray) -> np.ndarray:
     return np.divide(x, norms, out=np.zeros_like(x), where=norms > 0)
 
 
-def save_transform(folder: Folder, name: str, transform: Transform) -> None:
+def save_transform(folder: Place, name: str, transform: Transform) -> None:
     """Write ``<name>.json`` and ``<name>.safetensors``."""
     spec, tensors = transform.state()
     folder.write_json(f"{name}.json", {"kind": transform.kind, **spec})
     folder.write_tensors(f"{name}.safetensors", tensors)
 
 
-def load_transform(folder: Folder, name: str) -> Transform:
+def load_transform(folder: Place, name: str) -> Transform:
     """Read what :func:`save_transform` wrote. Raises ValueError for an unknown kind."""
     return _build(folder.read_json(f"{name}.json"), folder.read_tensors(f"{name}.safetensors"))
 

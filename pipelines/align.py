@@ -166,6 +166,9 @@ class AlignGraph(CorpusGraph):
             return self._cca("cca-eigen", self._spectral_pair("eigen"), self.recipe.eigen_cca, **self._hubness(name))
         if name == "sue":
             return self._sue()
+        controls = name in {*CONTROLLED, self.recipe.aligner}
+        if name == "auto":
+            return self._auto(controls)
         return self._step(
             f"fit-{name}",
             run="fit",
@@ -173,10 +176,22 @@ class AlignGraph(CorpusGraph):
             config=self._fit_config(
                 method=name,
                 settings=self.recipe.settings.get(name, {}),
-                controls=name in {*CONTROLLED, self.recipe.aligner},
+                controls=controls,
                 **self._hubness(name),
             ),
             inputs={**self.encode, "splits": self.splits},
+        )
+
+    def _auto(self, controls: bool) -> Step:
+        from pipelines.auto_graph import auto_step
+
+        return auto_step(
+            self._step,
+            self.recipe.auto,
+            encode=self.encode,
+            splits=self.splits,
+            fit_config=self._fit_config(),
+            controls=controls,
         )
 
     def _hubness(self, name: AlignerName) -> dict[str, Any]:
@@ -206,6 +221,8 @@ class AlignGraph(CorpusGraph):
         inputs |= {f"method:{name}": step for name, step in self.methods.items()}
         for solver, steps in self._spectral.items():
             inputs |= self._sides(steps, f"spectral:{solver}")
+        if "auto" in self.methods:  # for their timings
+            inputs |= {f"auto:{s.name}": s for s in self.methods["auto"].inputs.values() if s is not self.splits}
         if "sue" in self.methods:
             inputs["cca:sue"] = self.methods["sue"].inputs["shared"]
         # The recipe is only shown by the report: what in it decides numbers is in the keys of the inputs already.

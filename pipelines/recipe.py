@@ -139,6 +139,16 @@ class Mmd(Model):
     pair_weight: NonNegative = Field(0.0, description="weight of the squared distance of known pairs; 0 as published")
 
 
+class Auto(Model):
+    """Candidates of aligner auto, each a branch of the graph; the choice is by nested cross-validation on the pairs."""
+
+    candidates: tuple[str, ...] | None = Field(None, description="methods to try; null: all of them")
+    budget_s: Positive | None = Field(
+        None, description="CPU seconds for all candidates, in equal shares; simple maps and kernel ridge always run"
+    )
+    stop_early: bool = Field(True, description="give up costly candidates that are far behind on the first draw")
+
+
 class Scaling(Model):
     """How it runs, never what comes out: not part of any step's key."""
 
@@ -166,7 +176,7 @@ class AlignRecipe(Model):
         "random", description="how pairs_budget pairs are taken from the known ones; coverage: those that stand for all"
     )
     heldout: str | None = Field(None, description="Parquet/CSV with left_id,right_id; evaluation only")
-    aligner: AlignerName = Field("kernel-ridge", description="the aligner that is exported")
+    aligner: AlignerName = Field("auto", description="the aligner that is exported")
     compare: tuple[AlignerName, ...] = Field((), description="further aligners for the table")
     hubness: Literal["none", "potential", "csls"] = Field(
         "none", description="correction by a bank of unpaired rows: exported, and in the table as <method>+bank"
@@ -180,6 +190,7 @@ class AlignRecipe(Model):
     cca: Cca = Field(Cca(), description="of aligner sue")
     eigen_cca: Cca = Field(Cca(dim=None, gamma=1.0), description="of aligner eigen-cca")
     mmd: Mmd = Mmd()
+    auto: Auto = Field(Auto(), description="of aligner auto")
     scaling: Scaling = Scaling()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
@@ -188,8 +199,8 @@ class AlignRecipe(Model):
         from components.alignment.registry import METHODS, make_aligner
 
         for name, settings in self.settings.items():
-            if METHODS[name].spectral:
-                raise ValueError(f"settings of {name} have keys of their own: spectral, cca, eigen_cca, mmd")
+            if METHODS[name].spectral or name == "auto":
+                raise ValueError(f"settings of {name} have keys of their own: spectral, cca, eigen_cca, mmd, auto")
             try:
                 make_aligner(name, settings)
             except UserError as error:

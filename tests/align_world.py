@@ -53,9 +53,28 @@ class AlignWorld:
         name = name or f"fit-{method}"
         return self.run("fit", name, self.inputs("left", "right", "splits"), {**BASE, "method": method, **config})
 
+    def auto(self, *candidates: str, controls: bool = True, **config: dict[str, Any]) -> Facts:
+        """All steps of ``auto``; ``config`` holds more settings of single branches, by candidate with underscores."""
+        seeded = {"seed": 0, "controls": controls}
+        self.run("auto_rows", "auto-rows", self.inputs("left", "right", "splits"), BASE)
+        self.run("auto_views", "auto-views", self.inputs("splits", rows="auto-rows"), seeded)
+        inputs = self.inputs("splits", rows="auto-rows", views="auto-views")
+        for name in candidates:
+            more = config.get(name.replace("-", "_"), {})
+            self.run("auto_candidate", f"auto-{name}", inputs, {**seeded, "candidate": name, **more})
+        branches = {f"candidate:{n}": self.root.sub(f"auto-{n}") for n in candidates}
+        return self.run("fit_auto", "fit-auto", {**inputs, **branches}, {**seeded, "candidates": list(candidates)})
+
 
 def make_world(
-    path: Path, *, n: int = 500, noise: float = 2.0, shuffle: bool = False, related: bool = True, draws: int = 5
+    path: Path,
+    *,
+    n: int = 500,
+    noise: float = 2.0,
+    shuffle: bool = False,
+    related: bool = True,
+    draws: int = 5,
+    pairs: int = 40,
 ) -> AlignWorld:
     """``n`` items seen by two linear encoders; the same rows in another order if ``shuffle``; strangers if not
     ``related``."""
@@ -68,6 +87,6 @@ def make_world(
         rows = (z @ rng.normal(size=(12, dim)) + noise * rng.normal(size=(n, dim)) + 2).astype(np.float32)
         Embeddings([ids[k] for k in order], rows[order]).write(root.sub(side))
     side_ids = SideIds(ids=ids, groups={i: f"g{k % 70}" for k, i in enumerate(ids)})
-    config = SplitConfig(pairs_budget=40, heldout_max=100, unpaired="all", draws=draws)
+    config = SplitConfig(pairs_budget=pairs, heldout_max=100, unpaired="all", draws=draws)
     make_splits(side_ids, side_ids, [(i, i) for i in ids], None, config).write(root.sub("splits"))
     return AlignWorld(root)

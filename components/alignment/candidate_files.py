@@ -9,13 +9,13 @@ from components.alignment.nested import Block
 from components.alignment.protocol import Alignment
 from components.alignment.tuned import on_encoder_rows
 from components.alignment.views import View, Views, plain_view
-from components.files import Folder
+from components.files import Place
 from components.transforms import load_transform, save_transform
 
 SIDES = ("left", "right")
 
 
-def save_views(folder: Folder, views: Views, name: str = "views") -> None:
+def save_views(folder: Place, views: Views, name: str = "views") -> None:
     """Write ``<name>.json``, ``<name>.safetensors`` and a transform per side."""
     tensors: dict[str, np.ndarray] = {}
     for side, view in zip(SIDES, (views.left, views.right), strict=True):
@@ -25,7 +25,7 @@ def save_views(folder: Folder, views: Views, name: str = "views") -> None:
     folder.write_tensors(f"{name}.safetensors", tensors)
 
 
-def load_views(folder: Folder, name: str = "views") -> Views:
+def load_views(folder: Place, name: str = "views") -> Views:
     """Read what :func:`save_views` wrote."""
     raw, tensors = folder.read_json(f"{name}.json"), folder.read_tensors(f"{name}.safetensors")
     left, right = (
@@ -35,7 +35,7 @@ def load_views(folder: Folder, name: str = "views") -> Views:
     return Views(left, right)
 
 
-def save_candidate(folder: Folder, fit: CandidateFit) -> None:
+def save_candidate(folder: Place, fit: CandidateFit) -> None:
     """Write ``candidate.json``, ``blocks.safetensors`` and the maps of the views' rows. The views are not written."""
     save_transform(folder, "inner-left", fit.inner.left)
     save_transform(folder, "inner-right", fit.inner.right)
@@ -53,7 +53,7 @@ def save_candidate(folder: Folder, fit: CandidateFit) -> None:
     folder.write_json("candidate.json", {**about, "dims": dims, "spectral": fit.views.left.dim > 0})
 
 
-def load_candidate(folder: Folder, views: Views | None = None) -> CandidateFit:
+def load_candidate(folder: Place, views: Views | None = None) -> CandidateFit:
     """Read what :func:`save_candidate` wrote; ``views`` are those of all unpaired rows, needed if it used a graph.
 
     Raises ValueError: it used a graph and no views are given.

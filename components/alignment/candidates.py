@@ -30,11 +30,21 @@ FEWEST_PAIRS = 10
 
 @dataclass(frozen=True)
 class Entry:
-    """A candidate: how its family is made, whether it wants a graph, and whether it is a simple linear map."""
+    """A candidate.
+
+    Attributes:
+        make: how its family is made.
+        spectral: it wants a graph.
+        linear: it is a simple linear map.
+        costly: worth leaving out of further draws where it is far behind on the first one.
+        version: raised whenever its results change, so that its cached fits are made again.
+    """
 
     make: MakeFamily
     spectral: bool = False
     linear: bool = False
+    costly: bool = False
+    version: str = "1"
 
 
 CANDIDATES: dict[str, Entry] = {
@@ -45,8 +55,8 @@ CANDIDATES: dict[str, Entry] = {
     "asif": Entry(Asif().family),
     "fused-kernel-ridge": Entry(FusedKernelRidge().family, spectral=True),
     "fused-csa": Entry(FusedCSA().family, spectral=True),
-    "functional-map": Entry(FunctionalMap().family, spectral=True),
-    "self-training": Entry(SelfTraining().family),
+    "functional-map": Entry(FunctionalMap().family, spectral=True, costly=True),
+    "self-training": Entry(SelfTraining().family, costly=True),
 }
 LINEAR = tuple(name for name, entry in CANDIDATES.items() if entry.linear)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cluster.workflow.step import Facts, StepContext
 from components.alignment.preprocess import StandardizedSide, standardize
 from components.alignment.registry import make_aligner
@@ -31,20 +33,23 @@ def run(ctx: StepContext) -> Facts:
     """
     splits, seed = Splits.read(ctx.inputs["splits"]), int(ctx.config["seed"])
     unpaired = sample_unpaired(splits, seed)
-    sides = {side: _side(ctx, side, splits, unpaired) for side in SIDES}
-    world = _world(splits, unpaired, {side: s.features for side, s in sides.items()})
+    sides = {side: standardized_side(ctx, side, splits, unpaired) for side in SIDES}
+    world = make_world(splits, unpaired, {side: s.features for side, s in sides.items()})
     aligner = make_aligner(ctx.config["method"], ctx.config.get("settings"), seed=seed)
     results = run_trials(aligner, plan_trials(splits), world)
     if ctx.config.get("controls"):
         noise = {s: random_features(f.features.ids, f.features.dim, seed=seed, side=s) for s, f in sides.items()}
         if splits.pairs():  # nothing to shuffle otherwise
             results += run_trials(aligner, plan_trials(splits, SHUFFLED), world)
-        results += run_trials(aligner, plan_trials(splits, RANDOM), _world(splits, unpaired, noise))
+        results += run_trials(aligner, plan_trials(splits, RANDOM), make_world(splits, unpaired, noise))
     write_bank(ctx.out, ctx.config, results, world, lambda side, aligned: Chain([sides[side].standardizer, aligned]))
     return _write(ctx, results, sides)
 
 
-def _side(ctx: StepContext, side: str, splits: Splits, unpaired: tuple[list[str], list[str]]) -> StandardizedSide:
+def standardized_side(
+    ctx: StepContext, side: str, splits: Splits, unpaired: tuple[list[str], list[str]]
+) -> StandardizedSide:
+    """Features of all rows of ``side`` that any trial reads, standardised by its unpaired rows."""
     n = SIDES.index(side)
     return standardize(
         Embeddings.read(ctx.inputs[side]),
@@ -55,7 +60,8 @@ def _side(ctx: StepContext, side: str, splits: Splits, unpaired: tuple[list[str]
     )
 
 
-def _world(splits: Splits, unpaired: tuple[list[str], list[str]], features: dict[str, Embeddings]) -> World:
+def make_world(splits: Splits, unpaired: tuple[list[str], list[str]], features: Mapping[str, Embeddings]) -> World:
+    """What the trials of one set of features see."""
     return World(
         left=features["left"],
         right=features["right"],
