@@ -20,7 +20,7 @@ from pipelines.recipe import AlignerName, AlignRecipe, Cca, Source
 Engine = Literal["ray", "local"]
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
-FIT_VERSIONS: dict[str, str] = {"self-training": "2", "auto": "2"}  # of what has other results than it had
+FIT_VERSIONS: dict[str, str] = {"self-training": "2"}  # of what has other results than it had
 ON_RANDOM_PAIRS = "kernel-ridge (random pairs)"
 CONTROLLED: tuple[AlignerName, ...] = ("ridge-cca", "kernel-ridge")
 
