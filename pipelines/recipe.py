@@ -146,7 +146,7 @@ class Auto(Model):
     budget_s: Positive | None = Field(
         None, description="CPU seconds for all candidates, in equal shares; simple maps and kernel ridge always run"
     )
-    stop_early: bool = Field(True, description="give up costly candidates that are far behind on the first draw")
+    stop_early: bool = Field(True, description="give up costly candidates that are not good enough on the first draw")
 
 
 class Scaling(Model):

@@ -208,9 +208,12 @@ def output_of(result: RunResult, step: str) -> Folder:
 
 
 def _print_results(recipe: AlignRecipe, result: RunResult, home: Home, console: Console) -> None:
+    from pipelines.auto_table import print_choice
+
     metrics = output_of(result, "report").read_json("metrics.json")
     console.print(f"\n{result.steps['report'].facts.get('headline', '')}", style="bold", markup=False)
     console.print(recall_table(metrics, recipe.exported))
+    print_choice(metrics.get("auto"), console)
     ran, hit = result.names(State.RAN), result.names(State.HIT)
     console.print(f"* exported; {len(ran)} steps ran, {len(hit)} were cached, {result.seconds:.1f} s")
     console.print(f"report:  {home.results(recipe.name) / 'report.html'}", soft_wrap=True, markup=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -36,14 +36,15 @@ class Entry:
         make: how its family is made.
         spectral: it wants a graph.
         linear: it is a simple linear map.
-        costly: worth leaving out of further draws where it is far behind on the first one.
+        kept: on further draws, after the first one was judged. ``unless-far-behind`` pays for what takes seconds a fit;
+            ``if-ahead`` for what takes longer than all others together: it has to show that it is worth it.
         version: raised whenever its results change, so that its cached fits are made again.
     """
 
     make: MakeFamily
     spectral: bool = False
     linear: bool = False
-    costly: bool = False
+    kept: Literal["always", "unless-far-behind", "if-ahead"] = "always"
     version: str = "1"
 
 
@@ -55,8 +56,8 @@ CANDIDATES: dict[str, Entry] = {
     "asif": Entry(Asif().family),
     "fused-kernel-ridge": Entry(FusedKernelRidge().family, spectral=True),
     "fused-csa": Entry(FusedCSA().family, spectral=True),
-    "functional-map": Entry(FunctionalMap().family, spectral=True, costly=True),
-    "self-training": Entry(SelfTraining().family, costly=True),
+    "functional-map": Entry(FunctionalMap().family, spectral=True, kept="unless-far-behind"),
+    "self-training": Entry(SelfTraining().family, kept="if-ahead"),
 }
 LINEAR = tuple(name for name, entry in CANDIDATES.items() if entry.linear)
 

@@ -6,7 +6,9 @@ stays. It is compared pair by pair with two references that cost little and are 
 
 from __future__ import annotations
 
-from components.alignment.candidates import LINEAR, CandidateFit, fit_candidate
+from contextlib import suppress
+
+from components.alignment.candidates import CANDIDATES, LINEAR, CandidateFit, fit_candidate
 from components.alignment.options import CLEARLY, advantage
 from components.alignment.protocol import Pairs
 from components.alignment.tuned import Ground, with_views
@@ -19,23 +21,25 @@ ALWAYS = (*LINEAR, "kernel-ridge")  # the guard, and what the others are measure
 
 
 def why_behind(fit: CandidateFit, ground: Ground, pairs: Pairs, *, seed: int) -> str:
-    """A sentence if ``fit`` is behind the better reference by more than two standard errors and by ``MARGIN``.
+    """A sentence if ``fit`` does not do well enough, beside the better reference, to be fitted on further draws.
+
+    What its entry says decides: ``unless-far-behind`` gives it up if it is behind by more than two standard errors of
+    the difference pair by pair and by ``MARGIN``, ``if-ahead`` if its mean is not above the reference's.
 
     Args:
         fit: of :func:`fit_candidate` on the same rows, pairs and seed.
         ground: its unpaired rows, with views if they are there already.
     """
-    left, right = ground.full.left, ground.full.right
+    left, right, kept = ground.full.left, ground.full.right, CANDIDATES[fit.name].kept
     known = [fit_candidate("kernel-ridge", left, right, pairs, seed=seed, ground=ground)]
-    try:
+    with suppress(UserError):  # too few rows for a graph: one reference must do
         known.append(fit_candidate("fused-kernel-ridge", left, right, pairs, seed=seed, ground=with_views(ground)))
-    except UserError:  # too few rows for a graph: one reference must do
-        pass
     best = max(known, key=lambda f: f.cv.score.mean())
     gain, error = advantage(fit.cv, best.cv)
-    if gain < -CLEARLY * error and gain < -MARGIN:
-        return f"{-gain:.2f} ± {error:.2f} in log rank behind {best.name} on the first draw"
-    return ""
+    told = f"{gain:+.2f} ± {error:.2f} in log rank against {best.name} on the first draw"
+    if kept == "unless-far-behind" and gain < -max(CLEARLY * error, MARGIN):
+        return f"far behind: {told}"
+    return f"not ahead, and costly: {told}" if kept == "if-ahead" and gain <= 0 else ""
 
 
 def why_too_dear(fit: CandidateFit, num_fits: int, share_s: float) -> str:

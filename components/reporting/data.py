@@ -237,6 +237,42 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tried:
+    """One thing that ``auto`` could have chosen, judged out of fold on the known pairs.
+
+    Attributes:
+        values: ``{"R@1": percent, …, "score": mean of -log(1 + rank), "ahead_of_linear": …, "seconds": CPU}``; ``_se``
+            behind a name is its standard error over the pairs.
+        skipped: why it took no part after all.
+    """
+
+    name: str
+    values: Mapping[str, float]
+    skipped: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What ``auto`` chose on the primary draw, and why.
+
+    Attributes:
+        tried: best first.
+        weights: of the candidates in the chosen one.
+        left_out: candidates that could not be fitted -> why.
+        gallery: rows that the held-out pairs of a fold were ranked among.
+        draws: split -> how often each was chosen.
+    """
+
+    chosen: str
+    reason: str
+    tried: Sequence[Tried] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    gallery: float = 0
+    draws: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportData:
     """Everything that a report can show. Only the first five are needed.
 
@@ -260,6 +296,7 @@ class ReportData:
     title: str = "Isthmus report"
     controls: Mapping[str, ByMethod] = field(default_factory=dict)
     gauge: Gauge | None = None
+    choice: Choice | None = None
     curves: Sequence[Curve] = ()
     spectra: Sequence[Spectrum] = ()
     correlations: Correlations | None = None

@@ -10,6 +10,7 @@ from typing import Any
 from components.reporting.data import (
     Band,
     ByMethod,
+    Choice,
     Correlations,
     Curve,
     Discrepancy,
@@ -19,6 +20,7 @@ from components.reporting.data import (
     Score,
     Side,
     Spectrum,
+    Tried,
 )
 
 _NOT_VALUES = {"gallery", "draws", "ci95"}
@@ -49,6 +51,26 @@ def gauge(entry: Mapping[str, Any] | None) -> Gauge | None:
         values={name: float(entry[name]) for name in ("cka", "mutual_knn") if name in entry},
         nulls={n: Null(mean=v["mean"], sd=v["sd"], p_value=v.get("p")) for n, v in entry.get("null", {}).items()},
         verdict=entry.get("verdict", ""),
+    )
+
+
+def choice(entry: Mapping[str, Any] | None) -> Choice | None:
+    """``auto`` of ``metrics.json``."""
+    if not entry:
+        return None
+    rows = entry["rows"]
+    tried = [
+        Tried(name=r["name"], values={k: v for k, v in r.items() if not isinstance(v, str)}, skipped=r["skipped"])
+        for r in rows
+    ]
+    return Choice(
+        chosen=entry["chosen"],
+        reason=entry["reason"],
+        tried=tried,
+        weights=entry["weights"],
+        left_out=entry["left_out"],
+        gallery=rows[0]["gallery"] if rows else 0,
+        draws=entry["choices"],
     )
 
 

@@ -21,6 +21,18 @@ _METHODS = {
     "kernel-ridge": "Kernel ridge",
     "contrastive": "Contrastive",
     "kernel-ridge (random pairs)": "Kernel ridge (random pairs)",
+    "auto": "Auto",
+    "csa": "CSA",
+    "ridge-map": "Ridge map",
+    "asif": "ASIF",
+    "functional-map": "Functional map",
+    "fused-kernel-ridge": "Fused kernel ridge",
+    "fused-csa": "Fused CSA",
+    "semi-cca": "Semi-supervised CCA",
+    "self-training": "Self-training",
+    "wasserstein-procrustes": "Wasserstein Procrustes",
+    "fixed-sum": "Fixed sum",
+    "stack": "Weighted sum",
     CHANCE: "Chance",
 }
 _SPLITS = {

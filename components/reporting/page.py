@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.reporting import figures_retrieval, figures_space
+from components.reporting import choice, figures_retrieval, figures_space
 from components.reporting.data import CHANCE, DIRECTIONS, Item, Licence, NearHits, Provenance, ReportData
 from components.reporting.headline import findings, headline, headline_metric
 from components.reporting.names import direction_name, plural, split_name
@@ -24,6 +24,7 @@ _DRAWN = ("gauge", "comparison", "recall-curves", "spectra", "correlations", "mm
 _SECTIONS = {
     "gauge": "Gauge",
     "recall": "What is found",
+    "choice": "What was chosen",
     "space": "Shared space",
     "examples": "Examples",
     "near": "Near-hits",
@@ -94,6 +95,7 @@ def _context(data: ReportData, figures: Mapping[str, Figure], tables: Mapping[st
             (s, split_name(s), _gallery_line(data, s), _columns(tables[f"retrieval-{s}"])) for s in data.retrieval
         ],
         "controls": _columns(tables["controls"]) if "controls" in tables else None,
+        "choice": _choice(data, tables),
         "has_space": bool(figures.keys() & {"spectra", "correlations", "mmd", "map"}),
         "queries": _queries(data),
         "near_hits": [
@@ -133,6 +135,7 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
     there = {
         "gauge": context["data"].gauge,
         "recall": True,
+        "choice": context["choice"],
         "space": context["has_space"],
         "examples": context["queries"],
         "near": context["near_hits"],
@@ -177,6 +180,18 @@ def _columns(table: Table) -> dict[str, Any]:
     spans = [span for _, span in table.groups]
     starts = {sum(spans[:i]) for i in range(len(spans))}
     return {**{k: getattr(table, k) for k in ("groups", "columns", "lines", "csv")}, "starts": starts}
+
+
+def _choice(data: ReportData, tables: Mapping[str, Table]) -> dict[str, Any] | None:
+    if data.choice is None:
+        return None
+    return {
+        "reason": choice.reason(data.choice),
+        "details": choice.details(data.choice),
+        "left_out": choice.left_out(data.choice),
+        "gallery": f"{data.choice.gallery:,.0f}",
+        "table": _columns(tables["auto"]) if data.choice.tried else None,
+    }
 
 
 def _queries(data: ReportData) -> list[tuple[str, str, bool, Any]]:

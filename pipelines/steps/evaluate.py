@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -12,6 +13,7 @@ from components.corpora.splits import Splits
 from components.evaluation.summary import UNITS, Tables, tabulate
 from components.evaluation.trials import PRIMARY
 from pipelines.steps.bank import folders_of
+from pipelines.steps.fit_auto import TABLE
 
 PREFIX = "method:"
 
@@ -32,11 +34,18 @@ def run(ctx: StepContext) -> Facts:
             "controls": tables.controls,
             "alignability": ctx.inputs["gauge"].read_json("gauge.json"),
             "pairs": splits.numbers() | {"selection": splits.config.get("pairs_selection", "random")},
+            **_choice(ctx),
         },
     )
     ctx.out.write_bytes("recall_at_k.csv", csv_bytes(tables.curves))
     ctx.out.write_table("queries.parquet", tables.queries)
     return facts(tables)
+
+
+def _choice(ctx: StepContext) -> dict[str, Any]:
+    """What ``auto`` tried and chose, if it is among the methods."""
+    folder = ctx.inputs.get(f"{PREFIX}auto")
+    return {"auto": folder.read_json(TABLE)} if folder else {}
 
 
 def facts(tables: Tables) -> Facts:

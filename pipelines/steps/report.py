@@ -58,6 +58,7 @@ def gather(ctx: StepContext) -> ReportData:
         retrieval=intake.splits(metrics),
         controls=intake.controls(metrics),
         gauge=intake.gauge(metrics["alignability"]),
+        choice=intake.choice(metrics.get("auto")),
         curves=intake.curves(ctx.inputs["evaluate"].read_bytes("recall_at_k.csv").decode(), metrics["primary_split"]),
         spectra=[intake.spectrum(side, folder.read_json("spectrum.json")) for side, folder in _spectral(ctx)],
         correlations=_correlations(ctx),
