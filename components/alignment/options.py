@@ -75,8 +75,9 @@ def make_options(fits: dict[str, CandidateFit]) -> list[Option]:
     if len(fits) > 1:
         prior = np.array([float(name in fixed or not fixed) for name in fits])
         stacked = stack([f.blocks for f in fits.values()], prior)
-        weights[STACK] = dict(zip(fits, (float(w) for w in stacked.weights), strict=True))
-        blocks[STACK] = stacked.blocks
+        if stacked.weights.any():  # else no sum of the candidates tells partners from strangers
+            weights[STACK] = dict(zip(fits, (float(w) for w in stacked.weights), strict=True))
+            blocks[STACK] = stacked.blocks
     plain = [Option(name, weights[name], rank_pairs(b)) for name, b in blocks.items()]
     return plain + [Option(name + BANK, weights[name], rank_pairs(corrected_blocks(b))) for name, b in blocks.items()]
 

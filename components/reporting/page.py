@@ -59,6 +59,8 @@ def render(data: ReportData) -> Report:
     tables = {f"retrieval-{split}": retrieval_table(data, split) for split in data.retrieval}
     if data.controls:
         tables["controls"] = control_table(data, headline_metric(data))
+    if data.choice:
+        tables["auto"] = choice.choice_table(data.choice)
     html = environment().get_template("page.html.j2").render(_context(data, figures, tables))
     return Report(
         html=html,

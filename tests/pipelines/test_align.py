@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -9,6 +10,7 @@ import pytest
 from worlds import write_world
 
 from cluster.workflow.graph import Graph
+from components.alignment.candidates import CANDIDATES, LINEAR
 from components.alignment.registry import METHODS
 from components.errors import UserError
 from pipelines.align import build
@@ -46,6 +48,41 @@ def test_every_registered_aligner_can_be_named(tmp_path: Path) -> None:
     for name in METHODS:
         methods = graph_of(load_recipe("emoji", [f"aligner={name}", "compare=[]"]), tmp_path)
         assert {"evaluate", "export"} <= set(methods.steps)
+
+
+def test_auto_is_the_default_and_every_candidate_is_a_branch(tmp_path: Path) -> None:
+    graph = graph_of(load_recipe("emoji"), tmp_path)
+    branches = {f"auto-{name}" for name in CANDIDATES}
+    assert {*branches, "auto-rows", "auto-views", "fit-auto"} <= set(graph.steps)
+    for name, entry in CANDIDATES.items():
+        needed = {"auto-rows", "pairs"} | ({"auto-views"} if entry.spectral else set())
+        assert graph.inputs_of(f"auto-{name}") == needed
+
+
+def test_another_version_of_a_candidate_makes_only_its_branch_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = graph_of(load_recipe("emoji"), tmp_path).keys
+    monkeypatch.setitem(CANDIDATES, "fused-csa", replace(CANDIDATES["fused-csa"], version="next"))
+    after = graph_of(load_recipe("emoji"), tmp_path).keys
+    differ = {name for name in before if before[name] != after[name]}
+    assert differ == {"auto-fused-csa", "fit-auto", "evaluate", "report", "export"}
+
+
+def test_limits_reach_only_candidates_that_may_be_given_up(tmp_path: Path) -> None:
+    branches = changed(tmp_path, "auto.stop_early=false")
+    assert {n for n in branches if n.startswith("auto-")} == {
+        f"auto-{n}" for n, entry in CANDIDATES.items() if entry.kept != "always"
+    }
+    spared = {f"auto-{n}" for n in (*LINEAR, "kernel-ridge")}
+    assert not spared & changed(tmp_path, "auto.budget_s=60")
+    assert "auto-views" not in graph_of(load_recipe("emoji", ["auto.candidates=[csa]"]), tmp_path).steps
+
+
+@pytest.mark.parametrize(("names", "told"), [("[warp, csa]", "'warp'"), ("[kernel-ridge]", "no simple linear map")])
+def test_impossible_candidates_are_refused_when_planning(names: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=told):
+        graph_of(load_recipe("emoji", [f"auto.candidates={names}"]), tmp_path)
 
 
 def test_how_it_runs_changes_no_key(tmp_path: Path) -> None:

@@ -61,6 +61,13 @@ def test_noise_stays_at_chance_and_claims_nothing() -> None:
     assert row.recall[10] < 3 * 100 * 10 / row.gallery
 
 
+def test_wrong_partners_that_no_sum_can_tell_leave_a_linear_map() -> None:
+    world = SmallWorld("linear", unpaired=200, pairs=40)
+    wrong = Pairs(world.pairs.left, np.roll(world.pairs.right, 1, axis=0))
+    result = Auto(candidates=("procrustes", "kernel-ridge")).run(world.left, world.right, wrong)
+    assert result.chosen == "procrustes" and "stack" not in [row.name for row in result.table]
+
+
 def test_table_reason_and_diagnostics_tell_the_choice() -> None:
     _, result = run("curved", pairs=25)
     names = [row.name for row in result.table]

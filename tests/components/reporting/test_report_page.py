@@ -43,7 +43,7 @@ def page(full: Report) -> Page:
 
 
 def test_every_section_is_there(page: Page) -> None:
-    sections = {"gauge", "recall", "space", "examples", "near", "data", "timings", "reading", "made"}
+    sections = {"gauge", "recall", "choice", "space", "examples", "near", "data", "timings", "reading", "made"}
     assert {a["id"] for tag, a in page.tags if tag == "section"} == sections
     assert {h for h in page.values("href") if h.startswith("#")} == {f"#{s}" for s in sections}
 

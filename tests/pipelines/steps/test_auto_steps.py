@@ -105,11 +105,11 @@ def test_a_candidate_that_cannot_be_fitted_is_left_out_with_a_reason(tmp_path: P
 def test_a_costly_candidate_far_behind_is_given_up_after_the_first_draw(tmp_path: Path) -> None:
     world = make_world(tmp_path, draws=2, noise=0.5)
     facts = world.auto("procrustes", "kernel-ridge", "functional-map", functional_map={"stop_early": True})
-    assert "behind" in facts["skipped"]["functional-map"]
+    assert "far behind" in facts["skipped"]["functional-map"]
     assert world.root.sub("auto-functional-map").read_json("candidate.json")["fits"] == 1
     told = world.root.sub("fit-auto").read_json("auto.json")
     row = next(r for r in told["rows"] if r["name"] == "functional-map")
-    assert row["ahead_of_linear"] < -0.2 and "behind" in row["skipped"]
+    assert row["ahead_of_linear"] < -0.2 and "far behind" in row["skipped"]
     assert "functional-map" not in told["weights"]
 
 
