@@ -30,7 +30,7 @@ def print_choice(entry: Mapping[str, Any] | None, console: Console) -> None:
 
 def choice_table(choice: Choice) -> Table:
     """One line for every candidate, and for the sums of them."""
-    title = f"cross-validated on the known pairs of the first draw, among {choice.gallery:,.0f} ± one standard error"
+    title = f"cross-validated on the pairs of the first draw, among {choice.gallery:,.0f} rows; ± one standard error"
     table = Table(title=title, title_justify="left", box=None)
     table.add_column("tried", no_wrap=True)
     for name in ("R@1", "R@10", "score", "ahead of linear", "CPU s"):

@@ -38,8 +38,7 @@ def shown(choice: Choice) -> list[Tried]:
 
 def reason(choice: Choice) -> str:
     """The reason with the names that the tables use."""
-    known = {t.name for t in choice.tried} | {choice.chosen}
-    named = _NAME.sub(lambda m: method_name(m[0]) if m[0] in known else m[0], choice.reason)
+    named = _named(choice.reason, choice)
     return named if named.endswith(".") else f"{named}."
 
 
@@ -61,7 +60,12 @@ def details(choice: Choice) -> list[str]:
 def left_out(choice: Choice) -> list[tuple[str, str]]:
     """(candidate, why) of all that took no part."""
     given_up = {t.name: t.skipped for t in choice.tried if t.skipped}
-    return [(method_name(n), why) for n, why in {**choice.left_out, **given_up}.items()]
+    return [(method_name(n), _named(why, choice)) for n, why in {**choice.left_out, **given_up}.items()]
+
+
+def _named(text: str, choice: Choice) -> str:
+    known = {t.name for t in choice.tried} | {choice.chosen}
+    return _NAME.sub(lambda m: method_name(m[0]) if m[0] in known else m[0], text)
 
 
 def _line(tried: Tried, chosen: bool) -> Line:

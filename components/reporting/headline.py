@@ -66,7 +66,7 @@ def _best(data: ReportData, metric: str) -> str:
     means = {m: d[MEAN].values[metric] for m, d in data.main.items() if m != CHANCE and MEAN in d}
     if len(means) < 2 or data.exported not in means:
         return ""
-    best = max(means, key=lambda m: (means[m], m))
+    best = max(means, key=lambda m: (round(means[m], 1), m == data.exported, m))
     if best == data.exported:
         return f"The exported method, {method_name(best)}, is the best of {len(means)} by {metric}."
     return (

@@ -75,6 +75,27 @@ def test_the_metrics_file_holds_gauge_units_and_counts(done: tuple[World, Path, 
     assert metrics["units"]["R@k"].startswith("percent")
 
 
+def test_auto_tells_what_it_tried_and_chose_everywhere(
+    done: tuple[World, Path, dict[str, Any]], tmp_path: Path, make_home: MakeHome
+) -> None:
+    world, _, _ = done
+    home = make_home(tmp_path / "home")
+    candidates = "auto.candidates=[procrustes, kernel-ridge, fused-csa]"
+    code, text = run(world, home, "aligner=auto", candidates, "splits.draws=2")
+    assert code == 0, text
+    metrics = json.loads((home / "metrics.json").read_text())
+    told = metrics["auto"]
+    assert {"procrustes", "kernel-ridge", "fused-csa", "stack+bank"} <= {row["name"] for row in told["rows"]}
+    assert told["chosen"] in told["reason"] and metrics["retrieval"]["auto"]["mean"]["R@10"] > 80
+    assert all(score["mean"]["R@10"] < 45 for control in metrics["controls"].values() for score in control.values())
+    assert "ahead of linear" in text and "in log rank" in text and "Fused CSA" in text
+    assert 'id="choice"' in (Home.open(home).results("recipe") / "report.html").read_text()
+    facts = _folder(home, "fit-auto").read_json("MANIFEST.json")["facts"]
+    assert facts["cv_R@10"]["kernel-ridge"] == next(r["R@10"] for r in told["rows"] if r["name"] == "kernel-ridge")
+    space = SharedSpace.load(Folder.at(Home.open(home).results("recipe") / "model"))
+    assert space.search(world.left["L700"].tolist(), side="left", k=10)
+
+
 def test_report_and_model_lie_under_fixed_names(done: tuple[World, Path, dict[str, Any]]) -> None:
     world, home, _ = done
     results = Home.open(home).results("recipe")

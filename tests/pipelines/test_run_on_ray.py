@@ -47,8 +47,13 @@ def metrics_of(world: World, home: Path, *more: str, use_ray: bool) -> dict[str,
 @pytest.mark.slow
 def test_ray_and_one_process_agree(ray_cluster: None, tmp_path: Path, make_home: MakeHome) -> None:
     world = write_world(tmp_path / "world")
-    on_ray, alone = (metrics_of(world, make_home(tmp_path / name), use_ray=name == "ray") for name in ("ray", "alone"))
-    assert set(on_ray["retrieval"]) == {"sue", "ridge-cca", "procrustes", "kernel-ridge", "contrastive", "chance"}
+    more = ("compare=[auto]", "auto.candidates=[procrustes, kernel-ridge, fused-csa]")
+    on_ray, alone = (
+        metrics_of(world, make_home(tmp_path / name), *more, use_ray=name == "ray") for name in ("ray", "alone")
+    )
+    methods = {"sue", "auto", "ridge-cca", "procrustes", "kernel-ridge", "contrastive", "chance"}
+    assert set(on_ray["retrieval"]) == methods
+    assert on_ray["auto"]["chosen"] == alone["auto"]["chosen"]
     for method, score in alone["retrieval"].items():
         # closed forms agree exactly; trained nets up to the order of float32 sums, which can flip a few of 120 ranks
         tolerance = 3.0 if method in {"sue", "contrastive"} else 1e-6

@@ -54,6 +54,11 @@ def test_a_better_method_than_the_exported_one_is_named() -> None:
     assert "the best of 2 is Kernel ridge (30.0 %)" in said
 
 
+def test_an_exported_method_that_no_other_beats_in_print_is_the_best() -> None:
+    data = with_scores(ridge_cca=both_ways(5.0, 15.0, 26.0), zebra=both_ways(5.0, 15.0, 26.04))
+    assert "The exported method, Ridge CCA, is the best of 2 by R@10." in findings(data)
+
+
 def test_controls_above_chance_are_named() -> None:
     leaking = {"shuffled-pairs": {"ridge-cca": {"mean": score(5, 10, 20)}, "kernel-ridge": {"mean": score(0, 2, 5)}}}
     said = " ".join(findings(dataclasses.replace(everything(), controls=leaking)))
