@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -24,13 +24,18 @@ from components.files import Folder
 ENGINES = ("ray", "local")
 SHARDS = "shards"
 FACTS_FILE = "corpus.json"
+LAYOUT = 2  # of what is kept in the work folder
 Progress = Callable[[int, int | None], None]
 Call = Callable[[int], int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardedCorpus:
-    """What a corpus became. ``quarantined`` counts rows left out, ``duplicates`` those of them with a repeated id."""
+    """What a corpus became. ``quarantined`` counts rows left out, ``duplicates`` those of them with a repeated id.
+
+    ``views``, if there are several: the ``column`` of each, its ``name`` in the shards, how many rows are ``missing``
+    it, and the ``dim`` of its embeddings.
+    """
 
     modality: str
     rows: int
@@ -40,9 +45,11 @@ class ShardedCorpus:
     dim: int | None
     licences: list[str]
     shards: int
+    views: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "shards"}
+        left_out = {"shards"} if self.views else {"shards", "views"}
+        return {k: v for k, v in self.__dict__.items() if k not in left_out}
 
 
 def shard_corpus(
@@ -82,23 +89,23 @@ def shard_corpus(
     parts = merged.shards(shards or merged.num_shards(source.modality))
     for number, part in enumerate(parts):
         work.write_table(f"plan/{number:05d}.parquet", part)
-    for _ in _map(partial(_write, merged.dim, source.modality, work, out), len(parts), engine):
+    for _ in _map(partial(_write, merged.lengths, source.modality, work, out), len(parts), engine):
         pass
     return _finish(merged, source, out, len(parts))
 
 
 def _name_of(pieces: Sequence[Piece]) -> str:
     """What was read before a crash counts only if the source would still be cut in the same way."""
-    return f"read-{hashlib.sha256(repr(pieces).encode()).hexdigest()[:12]}"
+    return f"read-{hashlib.sha256(repr((LAYOUT, pieces)).encode()).hexdigest()[:12]}"
 
 
 def _read(source: Source, pieces: Sequence[Piece], work: Folder, number: int) -> int:
     return spool_piece(source, pieces[number], number, work)
 
 
-def _write(dim: int | None, modality: str, work: Folder, out: Folder, number: int) -> int:
+def _write(lengths: Sequence[int], modality: str, work: Folder, out: Folder, number: int) -> int:
     part = work.read_table(f"plan/{number:05d}.parquet")
-    write_shard(work, part, out, f"{SHARDS}/part-{number:05d}.parquet", modality=modality, dim=dim)
+    write_shard(work, part, out, f"{SHARDS}/part-{number:05d}.parquet", modality=modality, lengths=lengths)
     return len(part)
 
 
@@ -125,12 +132,21 @@ def _finish(merged: Merged, source: Source, out: Folder, num_shards: int) -> Sha
         quarantined=len(merged.quarantine.table),
         duplicates=merged.quarantine.num_duplicates,
         reasons=merged.quarantine.reasons,
-        dim=merged.dim,
+        dim=sum(merged.lengths) or None,
         licences=list(source.licences),
         shards=num_shards,
+        views=_views(merged, source) if len(source.views) > 1 else [],
     )
     out.write_json(FACTS_FILE, corpus.to_json())
     return corpus
+
+
+def _views(merged: Merged, source: Source) -> list[dict[str, Any]]:
+    dims = merged.lengths or (None,) * len(source.views)
+    return [
+        {"name": name, "column": source.columns[name], "missing": missing, "dim": dim}
+        for name, missing, dim in zip(source.views, merged.missing, dims, strict=True)
+    ]
 
 
 def _map(call: Call, num: int, engine: str) -> Iterator[int]:

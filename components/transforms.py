@@ -21,7 +21,8 @@ Tensors = dict[str, np.ndarray]
 _REGISTRY: dict[str, type[Transform]] = {}
 # Where a registered kind lives, so that loading a model imports only what the model needs.
 _HOMES = {
-    "standardizer": "components.alignment.preprocess",
+    "standardizer": "components.alignment.standardizer",
+    "block-standardizer": "components.alignment.blocks",
     "kernel": "components.alignment.kernel_ridge",
     "residual-mlp": "components.alignment.mmd_net",
     "mlp-head": "components.alignment.heads",

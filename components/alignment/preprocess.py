@@ -2,72 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from components.alignment.checks import check_rows
-from components.alignment.linalg import column_signs
+from components.alignment.blocks import BlockStandardizer
+from components.alignment.standardizer import Standardizer
 from components.embeddings import Embeddings
-from components.errors import UserError
-from components.transforms import Spec, Tensors, Transform, unit_rows
+
+__all__ = ["Standardizer", "StandardizedSide", "column_scales", "fit_standardizer", "standardize"]
 
 MAX_FIT_ROWS = 20_000
+AnyStandardizer = Standardizer | BlockStandardizer
 
 
-class Standardizer(Transform):
-    """Subtract ``mean`` [D], scale to unit rows, and optionally rotate to the leading ``axes`` [D, q].
+def fit_standardizer(rows: np.ndarray, pca_dim: int | None, blocks: Sequence[int] = ()) -> AnyStandardizer:
+    """The standardiser of ``rows`` [N, D]: of one view, or of several side by side with widths ``blocks``.
 
-    The rotation keeps dot products as far as ``q`` axes can (the rows are not centred again), so cosines before and
-    after it mean the same thing.
+    Raises:
+        UserError: non-finite or all-equal rows, a view that no row has, ``pca_dim < 1``.
     """
-
-    kind = "standardizer"
-
-    def __init__(self, mean: np.ndarray, axes: np.ndarray | None = None) -> None:
-        self.mean = mean.astype(np.float32)
-        self.axes = None if axes is None else axes.astype(np.float32)
-
-    @classmethod
-    def fit(cls, rows: np.ndarray, pca_dim: int | None = None) -> Standardizer:
-        """Learn mean and axes from ``rows`` [N, D]; ``pca_dim`` None keeps all D dimensions.
-
-        ``q = min(pca_dim, D, N)``; with ``pca_dim >= D`` there is no rotation. Cost: one pass over the rows and an
-        eigenproblem of min(N, D)^2. Raises UserError for non-finite or all-equal rows and for ``pca_dim < 1``.
-        """
-        check_rows(rows, "the rows to standardise")
-        if pca_dim is not None and pca_dim < 1:
-            raise UserError(f"{pca_dim} is not allowed", where="pca_dim", do="give at least 1, or null for none")
-        scaler = cls(rows.mean(axis=0, dtype=np.float64))
-        if pca_dim is None or pca_dim >= rows.shape[1]:
-            return scaler
-        return cls(scaler.mean, _leading_axes(scaler(rows), pca_dim))
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        rows = unit_rows(np.asarray(x, dtype=np.float32) - self.mean)
-        return rows if self.axes is None else rows @ self.axes
-
-    def state(self) -> tuple[Spec, Tensors]:
-        return {}, {"mean": self.mean} if self.axes is None else {"mean": self.mean, "axes": self.axes}
-
-    @classmethod
-    def from_state(cls, spec: Spec, tensors: Mapping[str, np.ndarray]) -> Standardizer:
-        return cls(tensors["mean"], tensors.get("axes"))
+    if len(blocks) < 2:
+        return Standardizer.fit(rows, pca_dim)
+    return BlockStandardizer.fit(rows, blocks, pca_dim)
 
 
 @dataclass(frozen=True)
 class StandardizedSide:
     """A side's fitted standardiser and the features of the rows that were asked for."""
 
-    standardizer: Standardizer
+    standardizer: AnyStandardizer
     features: Embeddings
 
 
 def standardize(
     rows: Embeddings, fit_ids: Sequence[str], wanted_ids: Sequence[str], *, pca_dim: int | None, seed: int
 ) -> StandardizedSide:
-    """Fit a :class:`Standardizer` on ``fit_ids`` (a seeded sample of at most 20,000) and map ``wanted_ids``.
+    """Fit the standardiser on ``fit_ids`` (a seeded sample of at most 20,000) and map ``wanted_ids``.
 
     Raises:
         UserError: an id without a row, non-finite or all-equal rows.
@@ -76,7 +48,7 @@ def standardize(
     if len(ids) > MAX_FIT_ROWS:
         chosen = np.random.default_rng(seed).choice(len(ids), MAX_FIT_ROWS, replace=False)
         ids = [ids[n] for n in np.sort(chosen)]
-    standardizer = Standardizer.fit(rows.rows(ids), pca_dim)
+    standardizer = fit_standardizer(rows.rows(ids), pca_dim, rows.blocks)
     return StandardizedSide(standardizer, Embeddings(list(wanted_ids), standardizer(rows.rows(wanted_ids))))
 
 
@@ -87,22 +59,3 @@ def column_scales(rows: np.ndarray) -> np.ndarray:
     """
     spread = rows.std(axis=0, dtype=np.float64)
     return np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-7 * spread.max())
-
-
-def _leading_axes(unit: np.ndarray, num_axes: int) -> np.ndarray:
-    """The ``min(num_axes, N, D)`` directions of largest variance of ``unit`` [N, D]. [D, q]"""
-    rows, dim = unit.shape
-    centred = unit.astype(np.float64) - unit.mean(axis=0, dtype=np.float64)
-    if rows < dim:  # the Gram matrix of rows is the smaller one
-        values, vectors = np.linalg.eigh(centred @ centred.T)
-        keep = _largest(values, num_axes)
-        axes = centred.T @ vectors[:, keep] / np.sqrt(values[keep])
-    else:
-        values, vectors = np.linalg.eigh(centred.T @ centred)
-        axes = vectors[:, _largest(values, num_axes)]
-    return axes * column_signs(axes)
-
-
-def _largest(values: np.ndarray, count: int) -> np.ndarray:
-    order = np.argsort(-values, kind="stable")[:count]
-    return order[values[order] > 1e-10 * values[order[0]]]

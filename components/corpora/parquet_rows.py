@@ -77,15 +77,21 @@ def text_column(array: pa.Array, name: str, full: str) -> pa.Array:
 
 def _raw(batch: pa.RecordBatch, table: Table, number: int) -> RawRows:
     column = {ours: batch.column(theirs) for ours, theirs in table.columns.items()}
-    content = column[table.payload]
-    as_payload = _vectors(content, table.full) if table.payload == "embedding" else None
+    payload, *further = [_view(column[name], table) for name in table.views]
     return RawRows(
         source=table.name,
         numbers=range(number, number + len(batch)),
         ids=text_column(column["id"], "id", table.full).to_pylist(),
-        payload=text_column(content, table.payload, table.full) if as_payload is None else as_payload,
+        payload=payload,
+        further=further,
         extras={e: list(map(decoded, text_column(column[e], e, table.full).to_pylist())) for e in table.extras},
     )
+
+
+def _view(array: pa.Array, table: Table) -> pa.Array:
+    if table.payload == "embedding":
+        return _vectors(array, table.full)
+    return text_column(array, table.payload, table.full)
 
 
 def _vectors(array: pa.Array, full: str) -> pa.Array:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from components.corpora.emoji import PICTURES, Emoji, emoji_corpus
+from components.corpora.emoji import Emoji, emoji_corpus, emoji_texts
 from components.corpora.listing import FileEntry, Listing
 from components.corpora.parquet_rows import open_parquet, read_parquet
 from components.corpora.paths import referenced
@@ -123,20 +123,26 @@ def _load(fs: pafs.FileSystem, full: str) -> tuple[bytes | None, str | None]:
 
 
 def _read_emoji(source: Source, items: Sequence[Emoji]) -> Iterator[RawRows]:
-    pictures = source.builtin[0] == PICTURES
     for some in _chunks(items, 512):
-        content = [e.picture.read_bytes() if pictures else e.text.encode() for e in some]
+        payload, *further = [_emoji_view(some, source.columns[view]) for view in source.views]
         yield RawRows(
             source=source.location,
             numbers=[0] * len(some),
             ids=[e.id.encode() for e in some],
-            payload=pa.array(content, pa.large_binary()),
+            payload=payload,
+            further=further,
             extras={
                 "group": [e.group for e in some],
                 "label": [e.label or None for e in some],
                 "title": [e.name for e in some],
             },
         )
+
+
+def _emoji_view(items: Sequence[Emoji], column: str) -> pa.Array:
+    if column == "image":
+        return pa.array([e.picture.read_bytes() for e in items], pa.large_binary())
+    return pa.array([text.encode() for text in emoji_texts(items, column)], pa.large_binary())
 
 
 def _chunks(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:

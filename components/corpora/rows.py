@@ -17,6 +17,7 @@ class RawRows:
         numbers: row numbers in their file, from 1; 0 where the file is the row.
         ids: UTF-8 bytes, or None.
         payload: ``large_binary`` (encoded picture, text) or ``large_list<float>`` (embedding), null if missing. [N]
+        further: more views of the same items, each like ``payload``.
         extras: optional columns.
         problems: what is wrong already at reading, or None.
         details: a few words more about each problem.
@@ -26,11 +27,16 @@ class RawRows:
     numbers: Sequence[int]
     ids: Sequence[bytes | None]
     payload: pa.Array
+    further: Sequence[pa.Array] = ()
     extras: dict[str, Sequence[str | None]] = field(default_factory=dict)
     problems: Sequence[str | None] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def views(self) -> list[pa.Array]:
+        return [self.payload, *self.further]
 
     @property
     def sources(self) -> Sequence[str]:

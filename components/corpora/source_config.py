@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -22,6 +22,8 @@ class SourceConfig:
         id: name of the id column.
         image, path, text, embedding: name of the one column with the content; may be left out if the table has
             exactly one column of these default names. ``path`` is relative to the folder of the table's file.
+            ``text`` and ``embedding`` may name several columns: further views of the same items. An item may lack
+            some of them, but not all.
         group, label, title: names of optional columns; None takes the column of that name if there is one.
         licence: shown in the report.
     """
@@ -30,8 +32,8 @@ class SourceConfig:
     id: str = "id"
     image: str | None = None
     path: str | None = None
-    text: str | None = None
-    embedding: str | None = None
+    text: str | Sequence[str] | None = None
+    embedding: str | Sequence[str] | None = None
     group: str | None = None
     label: str | None = None
     title: str | None = None
@@ -45,6 +47,8 @@ class SourceConfig:
             raise UserError(
                 f"columns {' and '.join(named)} are both named", where=self.source, do="name one of them as the content"
             )
+        for name in ("text", "embedding"):
+            object.__setattr__(self, name, one_or_several(getattr(self, name), where=name))
 
     @classmethod
     def of(cls, source: str, settings: Mapping[str, Any]) -> SourceConfig:
@@ -52,6 +56,21 @@ class SourceConfig:
         names = {f.name for f in fields(cls)} - {"source"}
         return cls(source=source, **{k: v for k, v in settings.items() if k in names and v is not None})
 
-    def columns(self) -> dict[str, str]:
+    def columns(self) -> dict[str, Any]:
         """The column names that were given, for a step's config."""
         return {k: v for k, v in asdict(self).items() if k != "source" and v is not None}
+
+
+def one_or_several(names: str | Sequence[str] | None, *, where: str) -> str | tuple[str, ...] | None:
+    """A name, or names without repetition; a list of one name is that name.
+
+    Raises:
+        UserError: an empty list, a blank name, or a name that occurs twice.
+    """
+    if names is None or isinstance(names, str):
+        return names
+    if not names or not all(isinstance(n, str) and n.strip() for n in names):
+        raise UserError(f"{list(names)} is not allowed", where=where, do="give one name or a list of names")
+    if len(set(names)) < len(names):
+        raise UserError(f"{', '.join(names)} holds a name twice", where=where, do="name each once")
+    return names[0] if len(names) == 1 else tuple(names)

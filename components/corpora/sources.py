@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from components.corpora.digest import source_digest
-from components.corpora.emoji import LICENCES, PICTURES, is_builtin, parse_builtin
+from components.corpora.emoji import LICENCES, PICTURES, TEXTS, is_builtin, parse_builtin
 from components.corpora.forms import column_names, form_of, form_of_name
 from components.corpora.listing import Listing, list_files, shown
 from components.corpora.source_config import EXTRAS, PAYLOADS, SourceConfig
+from components.corpora.table import view_columns, view_names
 from components.errors import UserError
 
 __all__ = ["Source", "open_source", "source_digest"]
@@ -44,6 +45,11 @@ class Source:
         return "image" if self.payload == "path" else self.payload
 
     @property
+    def views(self) -> list[str]:
+        """Our names of the columns with the content: ``text``, or ``text`` and ``text:COLUMN`` for further ones."""
+        return view_names(self.columns, self.payload)
+
+    @property
     def extras(self) -> list[str]:
         """Optional columns that this source has."""
         return [e for e in EXTRAS if e in self.columns]
@@ -62,7 +68,7 @@ def open_source(config: SourceConfig) -> Source:
     """
     licences = (config.licence,) if config.licence else ()
     if is_builtin(config.source):
-        return _open_builtin(config.source, licences)
+        return _open_builtin(config, licences)
     listing = list_files(config.source)
     form = form_of(listing, config.source)
     kept = Listing(listing.fs, listing.root, tuple(f for f in listing.files if form_of_name(f.name) == form))
@@ -78,12 +84,20 @@ def open_source(config: SourceConfig) -> Source:
     )
 
 
-def _open_builtin(location: str, licences: tuple[str, ...]) -> Source:
-    name, language = parse_builtin(location)
+def _open_builtin(config: SourceConfig, licences: tuple[str, ...]) -> Source:
+    name, language = parse_builtin(config.source)
     payload = "image" if name == PICTURES else "text"
-    columns = {c: c for c in ("id", payload, *EXTRAS)}
+    found = ("image",) if name == PICTURES else TEXTS
+    views = view_columns(payload, getattr(config, payload) or payload)
+    for column in views.values():
+        if column not in found:
+            raise UserError(
+                f"there is no column {column!r} for {payload!r}; the columns are {', '.join(found)}",
+                where=config.source,
+            )
+    columns = {"id": "id", **views, **{c: c for c in EXTRAS}}
     return Source(
-        location=location,
+        location=config.source,
         form="builtin",
         payload=payload,
         columns=columns,
@@ -96,7 +110,7 @@ def _columns(config: SourceConfig, listing: Listing, form: str) -> dict[str, str
     first = listing.files[0].name
     found = column_names(listing, form)
     payload = _payload(config, found, listing.full(first))
-    wanted = {"id": config.id, payload: getattr(config, payload) or payload}
+    wanted = {"id": config.id, **view_columns(payload, getattr(config, payload) or payload)}
     wanted |= {e: getattr(config, e) for e in EXTRAS if getattr(config, e)}
     for name, column in wanted.items():
         if column not in found:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,7 @@ from components.corpora.hashing import id_hashes
 from components.corpora.reading import Piece, read_piece
 from components.corpora.rows import RawRows
 from components.corpora.sources import Source
-from components.corpora.validate import row_problems
+from components.corpora.validate import MISSING, content_problems, row_problems
 from components.corpora.vectors import lengths
 from components.files import Folder
 
@@ -36,7 +36,7 @@ INDEX = pa.schema(
         ("content", pa.binary()),  # digests that tell equal rows from different ones
         ("extra", pa.binary()),
         ("num_bytes", pa.int64()),
-        ("dim", pa.int64()),
+        ("lengths", pa.list_(pa.int64())),  # of each view: bytes, or values of an embedding; 0 if it is missing
         ("source", pa.string()),
         ("row", pa.string()),
         ("reason", pa.string()),
@@ -91,10 +91,12 @@ class _Unit:
         return self.num_bytes >= UNIT_BYTES or self.num_rows >= UNIT_ROWS
 
     def add(self, rows: RawRows, source: Source) -> None:
+        if rows.further:
+            rows = _without_blank_views(rows, source.modality)
         self.index.append(_index(rows, source.modality))
         extras = {e: pa.array(rows.extras[e], pa.string()) for e in source.extras}
-        self.data.append(pa.table({"payload": rows.payload, **extras}))
-        self.num_bytes += rows.payload.nbytes
+        self.data.append(pa.table({**dict(zip(source.views, rows.views, strict=True)), **extras}))
+        self.num_bytes += sum(view.nbytes for view in rows.views)
         self.num_rows += len(rows)
 
     def write(self, work: Folder, name: str) -> None:
@@ -115,19 +117,34 @@ class _Unit:
 def _index(rows: RawRows, modality: str) -> pa.Table:
     problems = row_problems(rows, modality)
     ids = [i.decode("utf-8", "replace") if i else None for i in rows.ids]
-    contents = list(_contents(rows.payload, modality))
+    contents = list(zip(*(_contents(view, modality) for view in rows.views), strict=True))
+    num_bytes = [[len(view) for view in views] for views in contents]
     columns = [
         id_hashes(i or "" for i in ids),
         ids,
-        [hashlib.sha256(c).digest()[:16] for c in contents],
+        list(map(_content_digest, contents)),
         _extra_digests(rows),
-        [len(c) for c in contents],
-        lengths(rows.payload) if modality == "embedding" else np.zeros(len(rows), np.int64),
+        list(map(sum, num_bytes)),
+        list(np.stack(list(map(lengths, rows.views)), axis=1)) if modality == "embedding" else num_bytes,
         rows.sources,
         [i or f"#{n}" for i, n in zip(ids, rows.numbers, strict=True)],
         problems,
     ]
     return pa.table([pa.array(c, kind) for c, kind in zip(columns, INDEX.types, strict=True)], schema=INDEX)
+
+
+def _without_blank_views(rows: RawRows, modality: str) -> RawRows:
+    """Views that hold nothing, such as an empty text, become null."""
+    blank = (pa.array([p in MISSING for p in content_problems(view, modality)]) for view in rows.views)
+    first, *further = (
+        pc.if_else(b, pa.scalar(None, view.type), view) for b, view in zip(blank, rows.views, strict=True)
+    )
+    return replace(rows, payload=first, further=further)
+
+
+def _content_digest(views: Sequence[bytes]) -> bytes:
+    content = views[0] if len(views) == 1 else b"".join(hashlib.sha256(view).digest() for view in views)
+    return hashlib.sha256(content).digest()[:16]
 
 
 def _contents(payload: pa.Array, modality: str) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -14,6 +14,17 @@ BATCH = {"image": 64, "path": 64, "text": 8192, "embedding": 4096, "partner": 81
 """Rows that are in memory at once, by payload."""
 
 EMBEDDING = pa.large_list(pa.float32())
+
+
+def view_columns(payload: str, names: str | Sequence[str]) -> dict[str, str]:
+    """Our name -> column: ``{"text": "name", "text:keywords": "keywords"}``. The first view is the payload itself."""
+    first, *more = [names] if isinstance(names, str) else names
+    return {payload: first, **{f"{payload}:{column}": column for column in more}}
+
+
+def view_names(columns: Iterable[str], payload: str) -> list[str]:
+    """Those of our names that hold content: the payload and its further views."""
+    return [c for c in columns if c == payload or c.startswith(f"{payload}:")]
 
 
 @dataclass(frozen=True)
@@ -30,8 +41,12 @@ class Table:
         return self.listing.full(self.name)
 
     @property
+    def views(self) -> list[str]:
+        return view_names(self.columns, self.payload)
+
+    @property
     def extras(self) -> list[str]:
-        return [c for c in self.columns if c not in ("id", self.payload)]
+        return [c for c in self.columns if c != "id" and c not in self.views]
 
     @property
     def batch_rows(self) -> int:

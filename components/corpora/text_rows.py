@@ -64,12 +64,14 @@ def _batches(
     while some := _some(rows, table):
         parsed = [cells(row) for row in some]
         values = [c or {} for c in parsed]
-        payload = [c.get(table.payload) for c in values]
+        as_view = _vectors if table.payload == "embedding" else _binary
+        payload, *further = [as_view([c.get(view) for c in values]) for view in table.views]
         yield RawRows(
             source=table.name,
             numbers=range(number, number + len(some)),
             ids=[_bytes(c.get("id")) for c in values],
-            payload=_vectors(payload) if table.payload == "embedding" else _binary(payload),
+            payload=payload,
+            further=further,
             extras={e: [decoded(_bytes(c.get(e))) for c in values] for e in table.extras},
             problems=[None if c is not None else problem for c in parsed],
         )

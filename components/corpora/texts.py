@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+MISSING = ("missing text", "empty text")
 MAX_BYTES = 100_000
 """Longer texts are no captions: they are quarantined rather than cut."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+MISSING = ("missing embedding", "empty embedding")
 TINY = 1e-18
 """A vector without any value above this has no direction in float32: its squared norm underflows."""
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from cluster.training import train
 from cluster.workflow.step import Facts, StepContext
-from components.alignment.preprocess import Standardizer
+from components.alignment.preprocess import fit_standardizer
 from components.corpora.splits import Splits
 from components.embeddings import Embeddings
 from components.files import Folder
@@ -34,7 +34,7 @@ def run(ctx: StepContext) -> Facts:
     rows = Embeddings.read(ctx.inputs["embeddings"])
     splits = Splits.read(ctx.inputs["splits"])
     fit_ids = splits.unpaired_left if ctx.config["side"] == "left" else splits.unpaired_right
-    standardizer = Standardizer.fit(rows.rows(fit_ids), ctx.config["preprocess"]["pca_dim"])
+    standardizer = fit_standardizer(rows.rows(fit_ids), ctx.config["preprocess"]["pca_dim"], rows.blocks)
     points = standardizer(rows.rows(fit_ids))
     graph_config = GraphConfig(**ctx.config["graph"])
     graph = build_graph(points, graph_config, seed=int(ctx.config["seed"]))
