@@ -63,7 +63,7 @@ class ActorPlan:
 @dataclass(frozen=True)
 class _Work:
     source: Folder
-    modality: str
+    column: str
     encoder: str
     chunks: list[Chunk]
 
@@ -74,6 +74,7 @@ def encode_shards(
     encoder: str,
     *,
     modality: str,
+    column: str | None = None,
     engine: str = "ray",
     actors: int | None = None,
     gpus_per_actor: float = 0.0,
@@ -85,6 +86,7 @@ def encode_shards(
 
     Args:
         encoder: a name of :mod:`components.encoders.registry`, or ``auto``.
+        column: of the shards; None: the one named after the modality. A row without a value gets NaN.
         actors: of the pool (engine ray); None: as many as fill the cluster.
         gpus_per_actor: GPUs that each actor reserves; 0 runs on the CPU.
         batch_size: rows of one task; None: 64 pictures or 512 texts. Does not change the vectors beyond rounding, nor
@@ -100,7 +102,7 @@ def encode_shards(
     began = time.monotonic()
     name = registry.resolve(encoder, modality)
     sizes = _shard_sizes(source)
-    work = _Work(source, modality, name, cut(sizes, batch_size or _ROWS_PER_CHUNK[modality]))
+    work = _Work(source, column or modality, name, cut(sizes, batch_size or _ROWS_PER_CHUNK[modality]))
     local = engine == "local"
     pieces = _local_chunks(work, cache_dir) if local else _ray_chunks(work, cache_dir, actors, gpus_per_actor)
     joiner, done = _Joiner(sizes, out), 0
@@ -138,7 +140,7 @@ def _shard_sizes(source: Folder) -> dict[str, int]:
 
 
 def _local_chunks(work: _Work, cache_dir: Path | None) -> Iterator[pa.Table]:
-    encode = ChunkEncoder(work.source, work.modality, registry.load(work.encoder, LoadOptions(cache_dir=cache_dir)))
+    encode = ChunkEncoder(work.source, work.column, registry.load(work.encoder, LoadOptions(cache_dir=cache_dir)))
     return map(encode, work.chunks)
 
 
@@ -155,7 +157,7 @@ def _ray_chunks(work: _Work, cache_dir: Path | None, actors: int | None, gpus: f
     items = ray.data.from_items([vars(c) for c in work.chunks], override_num_blocks=len(work.chunks))
     encoded = items.map_batches(
         _Actor,
-        fn_constructor_args=(work.source, work.modality, work.encoder, options),
+        fn_constructor_args=(work.source, work.column, work.encoder, options),
         compute=ray.data.ActorPoolStrategy(size=plan.actors),
         batch_size=None,
         batch_format="pyarrow",
@@ -168,8 +170,8 @@ def _ray_chunks(work: _Work, cache_dir: Path | None, actors: int | None, gpus: f
 class _Actor:
     """What Ray Data keeps in each worker of the pool: an encoder, loaded once."""
 
-    def __init__(self, source: Folder, modality: str, encoder: str, options: LoadOptions) -> None:
-        self._encode = ChunkEncoder(source, modality, registry.load(encoder, options))
+    def __init__(self, source: Folder, column: str, encoder: str, options: LoadOptions) -> None:
+        self._encode = ChunkEncoder(source, column, registry.load(encoder, options))
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         for row in batch.to_pylist():

@@ -34,21 +34,23 @@ def cut(sizes: Mapping[str, int], rows: int) -> list[Chunk]:
 class ChunkEncoder:
     """Reads a chunk's rows and encodes them; keeps the last shard, since chunks of one shard come together."""
 
-    def __init__(self, source: Folder, modality: str, encoder: Encoder) -> None:
-        self._source, self._modality, self._encoder = source, modality, encoder
+    def __init__(self, source: Folder, column: str, encoder: Encoder) -> None:
+        self._source, self._column, self._encoder = source, column, encoder
         self._name, self._table = "", pa.table({})
 
     def __call__(self, chunk: Chunk) -> pa.Table:
         """Table ``shard, row, id, embedding, error`` of the chunk; one row with an error if a row cannot be encoded.
 
+        A row whose column is null gets NaN: it lacks this view.
+
         Errors travel as data: Ray Data would repeat the task and bury the message in its own.
         """
         if chunk.name != self._name:
-            self._name, self._table = chunk.name, self._source.read_table(chunk.name, ["id", self._modality])
+            self._name, self._table = chunk.name, self._source.read_table(chunk.name, ["id", self._column])
         rows = self._table.slice(chunk.start, chunk.stop - chunk.start)
-        ids, items = rows["id"].to_pylist(), rows[self._modality].to_pylist()
+        ids, items = rows["id"].to_pylist(), rows[self._column].to_pylist()
         try:
-            vectors = self._encoder.encode(items)
+            vectors = self._encode(items)
         except Exception:
             found = self._culprit(ids, items)
             if found is None:  # no row's fault
@@ -56,11 +58,20 @@ class ChunkEncoder:
             return _error(chunk, *found)
         return _encoded(chunk, ids, np.ascontiguousarray(vectors, dtype=np.float32))
 
+    def _encode(self, items: Sequence[Any]) -> np.ndarray:
+        there = [item for item in items if item is not None]
+        if len(there) == len(items):
+            return self._encoder.encode(items)
+        vectors = np.full((len(items), self._encoder.dim), np.nan, np.float32)
+        if there:
+            vectors[[item is not None for item in items]] = self._encoder.encode(there)
+        return vectors
+
     def _culprit(self, ids: Sequence[str], items: Sequence[Any]) -> tuple[str, str] | None:
         """The first row that fails on its own: its id, and why."""
         for row_id, item in zip(ids, items, strict=True):
             try:
-                self._encoder.encode([item])
+                self._encode([item])
             except Exception as error:
                 return row_id, str(error)
         return None

@@ -1,4 +1,4 @@
-"""Step ``encode-left`` / ``encode-right``: one vector per row of a sharded corpus."""
+"""Step ``encode-left`` / ``encode-right``, one for each further view: one vector per row of a sharded corpus."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from components.files import Folder
 def run(ctx: StepContext) -> Facts:
     """Write ``embeddings/part-*.parquet`` and ``encoder.json``; see :func:`cluster.encoding.encode_shards`.
 
-    A corpus that came as embeddings passes through unchanged.
+    A corpus that came as embeddings passes through unchanged. A row that lacks this view gets NaN.
 
-    config: ``encoder`` (a name or auto). inputs: ``shards``. options: ``engine`` (ray or local), ``actors``,
+    config: ``encoder`` (a name or auto), ``column`` (of the shards, if there are several views). inputs: ``shards``. options: ``engine`` (ray or local), ``actors``,
     ``gpus_per_worker``, ``batch_size``, ``cache_dir``; null decides by itself.
     """
     shards = ctx.inputs["shards"]
     corpus = shards.read_json("corpus.json")
+    column = ctx.config.get("column") or corpus["modality"]
     if corpus["modality"] == "embedding":
-        return _pass_through(ctx, shards, corpus["dim"])
+        return _pass_through(ctx, shards, column, view_dim(corpus, column))
     cache_dir = ctx.options.get("cache_dir")
     encoded = encode_shards(
         shards,
         ctx.out,
         ctx.config.get("encoder", "auto"),
         modality=corpus["modality"],
+        column=column,
         engine=ctx.options.get("engine", "ray"),
         actors=ctx.options.get("actors"),
         gpus_per_actor=ctx.options.get("gpus_per_worker") or 0.0,
@@ -41,10 +43,16 @@ def run(ctx: StepContext) -> Facts:
     return _facts(encoded.rows, encoded.dim, encoded.rows_per_s, encoded.encoder)
 
 
-def _pass_through(ctx: StepContext, shards: Folder, dim: int) -> Facts:
+def view_dim(corpus: dict[str, Any], column: str) -> int:
+    """Length of the vectors of a view, from ``corpus.json``."""
+    dims = {view["name"]: view["dim"] for view in corpus.get("views", ())}
+    return int(dims.get(column, corpus["dim"]))
+
+
+def _pass_through(ctx: StepContext, shards: Folder, column: str, dim: int) -> Facts:
     began, rows = time.monotonic(), 0
     for name in shards.parquet_names(SHARDS):
-        table = shards.read_table(name, ["id", "embedding"])
+        table = shards.read_table(name, ["id", column]).rename_columns(["id", "embedding"])
         if vectors_of(table["embedding"]).shape[1] != dim:
             raise UserError(f"the embeddings of this shard do not have {dim} columns", where=f"{shards.path}/{name}")
         ctx.out.write_table(f"{EMBEDDINGS}/{name.rpartition('/')[2]}", table)
