@@ -12,7 +12,6 @@ import pyarrow as pa
 from components.errors import UserError
 from components.files import Folder
 
-
 BLOCKS = b"isthmus.blocks"
 
 

@@ -8,7 +8,7 @@ pictures of small corpora, a PNG thumbnail).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -19,11 +19,12 @@ import pyarrow as pa
 from components.embeddings import Embeddings
 from components.errors import UserError
 from components.files import Folder
+from components.model_views import Item, ModelView, encode_views
 from components.transforms import Transform, load_transform, save_transform
 
 Side = Literal["left", "right"]
-Item = bytes | str | Sequence[float]
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)  # 1: one encoder a side
 BLOCK_ROWS = 65_536
 
 
@@ -42,7 +43,7 @@ class ModelSide:
     """One modality of the model: how a raw item gets into the shared space, and the rows that can be found."""
 
     modality: str
-    encoder: str
+    views: tuple[ModelView, ...]
     transform: Transform
     index: Embeddings
     titles: Mapping[str, str]
@@ -56,7 +57,7 @@ class SharedSpace:
         self, sides: Mapping[Side, ModelSide], about: Mapping[str, Any], cache_dir: Path | None = None
     ) -> None:
         self.sides, self.about, self._cache_dir = dict(sides), dict(about), cache_dir
-        self._encoders: dict[Side, Any] = {}
+        self._encoders: dict[str, Any] = {}
 
     @classmethod
     def load(cls, folder: Folder, cache_dir: Path | None = None) -> SharedSpace:
@@ -68,7 +69,7 @@ class SharedSpace:
         if not folder.exists("model.json"):
             raise UserError("no model here", where=folder.path, do="run `isthmus run` first or name a model folder")
         about = folder.read_json("model.json")
-        if about.get("format") != FORMAT:
+        if about.get("format") not in READABLE:
             raise UserError(
                 f"model format {about.get('format')} is not {FORMAT}", where=folder.path, do="export it again"
             )
@@ -80,14 +81,15 @@ class SharedSpace:
         """Write the model folder."""
         sides = {}
         for name, side in self.sides.items():
-            sides[name] = {"modality": side.modality, "encoder": side.encoder, "rows": len(side.index)}
+            views = [asdict(view) for view in side.views]
+            sides[name] = {"modality": side.modality, "views": views, "rows": len(side.index)}
             save_transform(folder, name, side.transform)
             folder.write_table(f"{name}-index.parquet", side.index.to_table())
             folder.write_table(f"{name}-titles.parquet", _titles_table(side))
         folder.write_json("model.json", {**self.about, "format": FORMAT, "sides": sides})
 
     def encode_left(self, items: Sequence[Item]) -> np.ndarray:
-        """Raw left items (image bytes, texts, or embeddings) -> coordinates in the shared space [N, K]."""
+        """Raw left items -> coordinates in the shared space [N, K]; see :meth:`encode`."""
         return self.encode("left", items)
 
     def encode_right(self, items: Sequence[Item]) -> np.ndarray:
@@ -95,15 +97,17 @@ class SharedSpace:
         return self.encode("right", items)
 
     def encode(self, side: Side, items: Sequence[Item]) -> np.ndarray:
-        """Raw items of a side -> [N, K]. Raises UserError if they are not of the side's modality."""
+        """Raw items of a side -> [N, K].
+
+        An item is the bytes of a picture, a text, or a vector; with several columns of texts or vectors it may be a
+        mapping of some of them instead. A plain text stands for every column of texts, a plain vector for all columns
+        of vectors side by side.
+
+        Raises:
+            UserError: items that are not of the side's modality, or a column that the side does not have.
+        """
         part = self.sides[side]
-        if part.modality == "embedding":
-            rows = np.asarray(items, dtype=np.float32)
-            return part.transform(rows if rows.ndim == 2 else rows[None])
-        expected = bytes if part.modality == "image" else str
-        if not all(isinstance(i, expected) for i in items):
-            raise UserError(f"the {side} side takes {part.modality}s", do=f"give {expected.__name__} items")
-        return part.transform(self._encoder(side).encode(list(items)))
+        return part.transform(encode_views(part.views, items, modality=part.modality, side=side, load=self._encoder))
 
     def search(self, query: Item, *, side: Side, k: int = 10, to: Side | None = None) -> list[Match]:
         """The ``k`` rows of side ``to`` (default: the other one) closest to one raw item of ``side``."""
@@ -124,13 +128,17 @@ class SharedSpace:
         name = side.index.ids[row]
         return Match(name, score, side.titles.get(name, name), side.thumbnails.get(name))
 
-    def _encoder(self, side: Side) -> Any:
-        if side not in self._encoders:
+    def _encoder(self, name: str) -> Any:
+        if name not in self._encoders:
             from components.encoders.protocol import LoadOptions
             from components.encoders.registry import load
 
-            self._encoders[side] = load(self.sides[side].encoder, LoadOptions(cache_dir=self._cache_dir))
-        return self._encoders[side]
+            self._encoders[name] = load(name, LoadOptions(cache_dir=self._cache_dir))
+        return self._encoders[name]
+
+    def columns(self, side: Side) -> list[str]:
+        """Columns of an item of this side, if there are several."""
+        return list(dict.fromkeys(view.column for view in self.sides[side].views if view.column))
 
     @cached_property
     def modalities(self) -> dict[str, str]:
@@ -155,7 +163,7 @@ def _read_side(folder: Folder, name: Side, about: Mapping[str, Any]) -> ModelSid
     thumbs = titles["thumbnail"].to_pylist() if "thumbnail" in titles.column_names else []
     return ModelSide(
         modality=about["modality"],
-        encoder=about["encoder"],
+        views=tuple(ModelView(**v) for v in about.get("views") or [{"encoder": about["encoder"]}]),
         transform=load_transform(folder, name),
         index=Embeddings.read(folder, f"{name}-index.parquet"),
         titles=dict(zip(ids, titles["title"].to_pylist(), strict=True)),

@@ -16,6 +16,7 @@ from components.corpora.sources import source_digest
 from components.encoders.registry import DEFAULTS, fingerprint
 from components.errors import UserError
 from pipelines.recipe import AlignerName, AlignRecipe, Cca, Source
+from pipelines.views import View, views_of
 
 Engine = Literal["ray", "local"]
 Side = Literal["left", "right"]
@@ -55,13 +56,25 @@ class CorpusGraph:
         )
 
     def _encode(self, side: Side) -> Step:
-        name = self._source(side).encoder
+        """The step with all rows of a side: that of its only view, or the join of several."""
+        views = views_of(self._source(side), side)
+        steps = [self._encode_view(side, view) for view in views]
+        if len(steps) == 1:
+            return steps[0]
+        return self._step(
+            f"join-{side}",
+            run="join",
+            config={"columns": [view.label for view in views]},
+            inputs={f"view-{n}": step for n, step in enumerate(steps, start=1)},
+        )
+
+    def _encode_view(self, side: Side, view: View) -> Step:
         scaling = self.recipe.scaling
         return self._step(
-            f"encode-{side}",
+            f"encode-{side}{view.suffix}",
             run="encode",
-            config={"encoder": name},
-            externals={"encoder": encoder_fingerprint(name)},
+            config={"encoder": view.encoder, **({"column": view.column} if view.column else {})},
+            externals={"encoder": encoder_fingerprint(view.encoder)},
             inputs={"shards": self.shard[side]},
             options={
                 "engine": self.engine,

@@ -116,3 +116,9 @@ def print_encoders(console: Console) -> None:
         name = f"{entry.name}MODEL" if entry.is_family else entry.name
         table.add_row(name, entry.modality, str(entry.dim or ""), entry.licence, entry.about)
     console.print(table)
+    console.print(
+        "\nseveral at once: encoder: [efficientnet-lite0, hog-color]; several texts of an item: text: [name, keywords];"
+        " each text through each encoder is a view, and the views are fused (recipe emoji-all)",
+        markup=False,
+        soft_wrap=True,
+    )

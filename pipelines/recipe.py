@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from components.corpora.source_config import one_or_several
 from components.errors import UserError
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -41,6 +42,9 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 
 
+OneOrSeveral = str | tuple[str, ...]
+
+
 class Model(BaseModel):
     """Strict: no unknown key, no silent conversion ("8" is not 8), nothing changes after it was built."""
 
@@ -51,19 +55,35 @@ class Source(Model):
     """One corpus: where its rows are and how they are encoded."""
 
     source: str = Field(description="image folder, Parquet/CSV/JSONL file or URI, or builtin:NAME")
-    encoder: str = Field("auto", description="name of an encoder (isthmus recipes --encoders), or auto")
+    encoder: OneOrSeveral = Field(
+        "auto", description="an encoder (isthmus recipes --encoders) or a list of them, whose views are fused, or auto"
+    )
     max_bad_fraction: Fraction = Field(0.05, description="the run stops when more of the rows than this are bad")
     id: str = Field("id", description="column of the ids")
     image: str | None = Field(None, description="column of encoded pictures, if it is not called image")
     path: str | None = Field(None, description="column of picture files, relative to the table's folder")
-    text: str | None = Field(None, description="column of texts, if it is not called text")
-    embedding: str | None = Field(None, description="column of vectors, if it is not called embedding")
+    text: OneOrSeveral | None = Field(None, description="column of texts, if it is not called text, or a list of them")
+    embedding: OneOrSeveral | None = Field(
+        None, description="column of vectors, if it is not called embedding, or a list of them"
+    )
     group: str | None = Field(None, description="column of groups for the group-disjoint split [group, if there]")
     label: str | None = Field(None, description="column of labels [label, if there]")
     title: str | None = Field(None, description="column of short names for the report [title, if there]")
     licence: str | None = Field(None, description="licence of the corpus, for the report")
 
-    def columns(self) -> dict[str, str]:
+    @field_validator("encoder", "text", "embedding", mode="before")
+    @classmethod
+    def _names(cls, value: Any, info: ValidationInfo) -> Any:
+        """Before the types are looked at: the union's own errors name no key that a user knows."""
+        may_be_absent = value is None and info.field_name != "encoder"
+        if not may_be_absent and not isinstance(value, str | tuple):
+            raise ValueError("give a name or a list of names")
+        try:
+            return one_or_several(value, where=str(info.field_name))
+        except UserError as error:
+            raise ValueError(f"{error.what}; {error.do}") from None
+
+    def columns(self) -> dict[str, Any]:
         """Column names that were given."""
         names = ("id", "image", "path", "text", "embedding", "group", "label", "title", "licence")
         return {n: getattr(self, n) for n in names if getattr(self, n) is not None}

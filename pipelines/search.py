@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -12,7 +11,8 @@ from rich.table import Table
 
 from components.errors import UserError
 from components.files import Folder
-from components.model import Item, Match, SharedSpace, Side
+from components.model import Match, SharedSpace, Side
+from components.model_views import Item, item_of
 from pipelines.home import Home
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
@@ -58,7 +58,7 @@ def _query(space: SharedSpace, query: str) -> tuple[Side, Item]:
         if not path.is_file():
             raise UserError("no such image file", where=query)
         modality, item = "image", path.read_bytes()
-    elif query.lstrip().startswith("[") and "embedding" in space.modalities.values():
+    elif query.lstrip().startswith(("[", "{")) and "embedding" in space.modalities.values():
         modality, item = "embedding", _vector(query)
     elif not query.strip():
         raise UserError("the query is empty", do="give a text or the path of an image")
@@ -66,7 +66,8 @@ def _query(space: SharedSpace, query: str) -> tuple[Side, Item]:
     if not sides:
         has = " and ".join(f"{s}: {m}" for s, m in space.modalities.items())
         raise UserError(f"this model has no {modality} side ({has})", do=_hint(space))
-    return cast(Side, sides[0]), item
+    side = cast(Side, sides[0])
+    return side, item_of(query, modality, space.columns(side)) if modality == "text" else item
 
 
 def _hint(space: SharedSpace) -> str:
@@ -75,9 +76,9 @@ def _hint(space: SharedSpace) -> str:
     return "give a query of one of its modalities"
 
 
-def _vector(query: str) -> list[float]:
+def _vector(query: str) -> Item:
     try:
-        return [float(v) for v in json.loads(query)]
+        return item_of(query, "embedding", ())
     except (ValueError, TypeError):
         raise UserError("the query is not a JSON list of numbers") from None
 

@@ -17,6 +17,7 @@ from components.embeddings import Embeddings
 from components.errors import UserError
 from components.files import Folder
 from components.model import ModelSide, SharedSpace
+from components.model_views import ModelView
 from components.transforms import UnitRows
 
 T0 = 1_700_000_000.0
@@ -37,7 +38,7 @@ def exported_model(output: Path) -> Path:
     sides = {
         name: ModelSide(
             modality="embedding",
-            encoder="none",
+            views=(ModelView(encoder="none", dim=3),),
             transform=UnitRows(),
             index=Embeddings([f"{name}-{axis}" for axis in "xyz"], np.eye(3, dtype=np.float32)),
             titles={},

@@ -1,7 +1,8 @@
 """The MLflow model of a shared space, as code: MLflow copies this file next to the model's folder and runs it to load.
 
 Input: a table with one column ``item`` of strings: the text itself, base64 of an image file, or a JSON list of numbers
-for a side that was given as embeddings. Parameters:
+for a side that was given as embeddings. On a side with several columns of texts or embeddings, a JSON object gives some
+of them: ``{"name": "grinning face", "keywords": "smile, happy"}``. Parameters:
 
 * ``op``: ``search`` (default), ``encode_left`` or ``encode_right``.
 * ``side``: of the items of a search: ``left``, ``right`` or ``auto`` (the text side if there is one, else left).
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -76,16 +76,16 @@ class SharedSpaceModel(PythonModel):
 
     def _items(self, texts: list[str], side: Side) -> list[Any]:
         modality = self.space.modalities[side]
-        if modality == "text":
-            return list(texts)
-        return [_decode(text, modality, number) for number, text in enumerate(texts)]
+        return [_decode(text, modality, number, self.space.columns(side)) for number, text in enumerate(texts)]
 
 
-def _decode(text: str, modality: str, number: int) -> Any:
+def _decode(text: str, modality: str, number: int, columns: list[str]) -> Any:
+    from components.model_views import item_of
+
     try:
         if modality == "image":
             return base64.b64decode(text, validate=True)
-        return [float(x) for x in json.loads(text)]
+        return item_of(text, modality, columns)
     except (binascii.Error, ValueError, TypeError) as error:
         expected = "base64 of an image file" if modality == "image" else "a JSON list of numbers"
         raise ValueError(f"item {number} is not {expected}") from error

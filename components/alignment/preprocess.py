@@ -11,9 +11,10 @@ from components.alignment.blocks import BlockStandardizer
 from components.alignment.standardizer import Standardizer
 from components.embeddings import Embeddings
 
-__all__ = ["Standardizer", "StandardizedSide", "column_scales", "fit_standardizer", "standardize"]
+__all__ = ["StandardizedSide", "Standardizer", "column_scales", "fit_standardizer", "fused", "standardize"]
 
 MAX_FIT_ROWS = 20_000
+FUSED_DIM = 256
 AnyStandardizer = Standardizer | BlockStandardizer
 
 
@@ -50,6 +51,13 @@ def standardize(
         ids = [ids[n] for n in np.sort(chosen)]
     standardizer = fit_standardizer(rows.rows(ids), pca_dim, rows.blocks)
     return StandardizedSide(standardizer, Embeddings(list(wanted_ids), standardizer(rows.rows(wanted_ids))))
+
+
+def fused(rows: Embeddings, *, seed: int) -> Embeddings:
+    """Rows of several views as one; rows of one view stay as they are. For what takes raw rows of one encoder."""
+    if not rows.blocks:
+        return rows
+    return standardize(rows, rows.ids, rows.ids, pca_dim=FUSED_DIM, seed=seed).features
 
 
 def column_scales(rows: np.ndarray) -> np.ndarray:

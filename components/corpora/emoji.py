@@ -95,9 +95,7 @@ def emoji_corpus(language: str = "en") -> tuple[Emoji, ...]:
         text = name if names or not keywords else f"{name}. {', '.join(keywords)}"
         group, label = head_word(english, code), categories.get(code, "")
         words = ", ".join(keywords)
-        items.append(
-            Emoji(id=code, name=name, text=text, keywords=words, group=group, label=label, picture=picture)
-        )
+        items.append(Emoji(id=code, name=name, text=text, keywords=words, group=group, label=label, picture=picture))
     return tuple(sorted(items, key=lambda item: item.id))
 
 

@@ -83,9 +83,7 @@ def merge(work: Folder, modality: str, *, where: str) -> Merged:
     )
 
 
-def write_shard(
-    work: Folder, part: pa.Table, out: Folder, name: str, *, modality: str, lengths: Sequence[int]
-) -> None:
+def write_shard(work: Folder, part: pa.Table, out: Folder, name: str, *, modality: str, lengths: Sequence[int]) -> None:
     """Gather the rows of one shard from the units and write them in their order.
 
     A missing view is a null, or for embeddings a row of NaN: nulls among lists of a fixed size cannot be read back.

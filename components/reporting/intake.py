@@ -117,8 +117,8 @@ def side(name: str, corpus: Mapping[str, Any], encoder: Mapping[str, Any] | None
     """One side from its ``corpus.json`` and ``encoder.json`` (absent if the source had embeddings)."""
     encoder = encoder or {}
     licences = [Licence(what=f"{name} corpus", licence=text) for text in map(str, corpus.get("licences") or ())]
-    if encoder.get("licence"):
-        licences.append(Licence(what=f"{name} encoder, {encoder['encoder']}", licence=encoder["licence"]))
+    views = {view["encoder"]: view["licence"] for view in encoder.get("views") or [encoder] if view.get("licence")}
+    licences += [Licence(what=f"{name} encoder, {used}", licence=text) for used, text in views.items()]
     return Side(
         name=name,
         modality=corpus["modality"],

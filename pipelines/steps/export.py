@@ -10,6 +10,7 @@ from cluster.workflow.step import Facts, StepContext
 from components.embeddings import Embeddings
 from components.files import Folder
 from components.model import ModelSide, SharedSpace
+from components.model_views import ModelView
 from components.reporting.thumbnails import thumbnail
 from components.transforms import load_transform
 from pipelines.steps.bank import folders_of
@@ -39,12 +40,19 @@ def _side(ctx: StepContext, side: str) -> ModelSide:
     titles, thumbnails = describe(corpus, modality)
     return ModelSide(
         modality=modality,
-        encoder=ctx.inputs[f"encode-{side}"].read_json("encoder.json")["encoder"],
+        views=_views(ctx.inputs[f"encode-{side}"]),
         transform=transform,
         index=Embeddings(rows.ids, transform(rows.vectors)),
         titles=titles,
         thumbnails=thumbnails,
     )
+
+
+def _views(encoded: Folder) -> tuple[ModelView, ...]:
+    about = encoded.read_json("encoder.json")
+    if "views" not in about:
+        return (ModelView(encoder=about["encoder"], dim=about["dim"]),)
+    return tuple(ModelView(encoder=v["encoder"], column=v["column"], dim=v["dim"]) for v in about["views"])
 
 
 def describe(corpus: Folder, modality: str) -> tuple[dict[str, str], dict[str, bytes]]:
@@ -69,6 +77,6 @@ def _title_column(table: pa.Table) -> list[str]:
     ids = _column(table, "id")
     for column in ("title", "text"):
         if column in table.column_names:
-            values = _column(table, column)
-            return [str(v)[:200] if v else i for v, i in zip(values, ids, strict=True)]
+            texts = [_column(table, c) for c in table.column_names if c == column or c.startswith("text:")]
+            return [next((str(v)[:200] for v in row if v), i) for *row, i in zip(*texts, ids, strict=True)]
     return ids

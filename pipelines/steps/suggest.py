@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cluster.workflow.step import Facts, StepContext
+from components.alignment.preprocess import fused
 from components.corpora.pairs import known_pairs, refuse_leakage
 from components.corpora.splits import KnownSoFar, known_so_far
 from components.embeddings import Embeddings
@@ -102,7 +103,7 @@ def _without(ctx: StepContext, side: str, heldout: list[str]) -> Embeddings:
     """A side's rows without the held-out ones; no rows of a side that is not needed."""
     if side not in ctx.inputs:
         return Embeddings([], np.zeros((0, 1), np.float32))
-    rows, out = Embeddings.read(ctx.inputs[side]), set(heldout)
+    rows, out = fused(Embeddings.read(ctx.inputs[side]), seed=int(ctx.config["seed"])), set(heldout)
     return rows.take([i for i in rows.ids if i not in out]) if out else rows
 
 
