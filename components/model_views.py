@@ -66,9 +66,10 @@ def _contents(item: Any, columns: Sequence[str]) -> list[Any]:
     if not isinstance(item, Mapping):
         return [item] * len(columns)
     if not item or not set(item) <= set(columns):
+        known = ", ".join(dict.fromkeys(filter(None, columns)))
         raise UserError(
             f"an item has the columns {', '.join(map(repr, item)) or 'none'}",
-            do=f"give some of {', '.join(dict.fromkeys(filter(None, columns))) or 'a plain item'}",
+            do=f"give some of {known}" if known else "give a plain item",
         )
     return [item.get(column) for column in columns]
 

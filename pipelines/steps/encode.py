@@ -19,7 +19,8 @@ def run(ctx: StepContext) -> Facts:
     A corpus that came as embeddings passes through unchanged. A row that lacks this view gets NaN.
 
     config: ``encoder`` (a name or auto), ``column`` (of the shards, if the source names several). inputs: ``shards``.
-    options: ``engine`` (ray or local), ``actors``, ``gpus_per_worker``, ``batch_size``, ``cache_dir``; null decides by itself.
+    options: ``engine`` (ray or local), ``actors``, ``gpus_per_worker``, ``batch_size``, ``cache_dir``; null decides by
+    itself.
     """
     shards = ctx.inputs["shards"]
     corpus = shards.read_json("corpus.json")

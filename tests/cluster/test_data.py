@@ -303,3 +303,60 @@ def test_both_sides_at_once_from_tasks_that_hold_no_cpu(tmp_path: Path, ray_clus
     task = ray.remote(num_cpus=0)(step)
     assert ray.get([task.remote(side) for side in ("left", "right")], timeout=120) == [300, 300]
     assert digests(tmp_path / "left") == digests(tmp_path / "right")
+
+
+# several views of an item
+
+
+def shard_views(location: Path, out: Path, **views: tuple[str, ...]) -> ShardedCorpus:
+    source = open_source(SourceConfig(source=str(location), **views))  # type: ignore[arg-type]
+    return shard_corpus(source, Folder.at(out), Folder.at(out / "work"), engine="local", max_bad_fraction=0.5)
+
+
+def test_a_row_stays_while_it_has_one_of_its_texts(tmp_path: Path) -> None:
+    rows: Rows = [{"id": f"t{n}", "name": f"name {n}", "words": f"words {n}"} for n in range(20)]
+    rows[1]["words"], rows[2]["words"], rows[3]["name"] = None, "  ", ""
+    rows[4]["name"] = rows[4]["words"] = None
+    rows[5]["words"] = "\ud800"
+    corpus = shard_views(write_jsonl(tmp_path / "t.jsonl", rows), tmp_path / "out", text=("name", "words"))
+    assert quarantine(tmp_path / "out") == {"t4": "missing text", "t5": "text is not UTF-8"}
+    assert corpus.views == [
+        {"name": "text", "column": "name", "missing": 1, "dim": None},
+        {"name": "text:words", "column": "words", "missing": 2, "dim": None},
+    ]
+    table = Folder.at(tmp_path / "out").read_table("shards").to_pylist()
+    found = {row["id"]: (row["text"], row["text:words"]) for row in table}
+    assert len(found) == corpus.rows == 18
+    assert [found[f"t{n}"] for n in (0, 1, 2, 3)] == [
+        ("name 0", "words 0"),
+        ("name 1", None),
+        ("name 2", None),
+        (None, "words 3"),
+    ]
+
+
+def test_a_missing_embedding_is_a_row_of_nan_and_each_view_has_its_own_length(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows: Rows = [
+        {"id": f"t{n}", "dino": rng.normal(size=4).tolist(), "clip": rng.normal(size=2).tolist()} for n in range(20)
+    ]
+    rows[3]["dino"], rows[4]["clip"] = None, None
+    rows[5]["clip"] = [1.0, 2.0, 3.0]
+    rows[6]["clip"] = [1.0, float("nan")]
+    corpus = shard_views(write_jsonl(tmp_path / "t.jsonl", rows), tmp_path / "out", embedding=("dino", "clip"))
+    assert quarantine(tmp_path / "out") == {
+        "t5": "embedding has another length",
+        "t6": "embedding has NaN values",
+    }
+    assert [(v["column"], v["missing"], v["dim"]) for v in corpus.views] == [("dino", 1, 4), ("clip", 1, 2)]
+    assert (corpus.rows, corpus.dim) == (18, 6)
+    table = {r["id"]: r for r in Folder.at(tmp_path / "out").read_table("shards").to_pylist()}
+    assert np.isnan(table["t3"]["embedding"]).all() and np.isnan(table["t4"]["embedding:clip"]).all()
+    np.testing.assert_allclose(table["t7"]["embedding:clip"], rows[7]["clip"], rtol=1e-6)  # type: ignore[arg-type]
+
+
+def test_views_do_not_depend_on_the_order_of_the_rows(tmp_path: Path) -> None:
+    rows: Rows = [{"id": f"t{n % 50}", "name": f"n {n % 60}", "words": f"w {n}" if n % 3 else None} for n in range(90)]
+    for name, some in (("a", rows), ("b", random.Random(1).sample(rows, 90))):
+        shard_views(write_jsonl(tmp_path / f"{name}.jsonl", some), tmp_path / name, text=("name", "words"))
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")

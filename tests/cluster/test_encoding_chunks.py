@@ -85,3 +85,13 @@ def test_the_shard_is_read_once_for_chunks_that_follow_each_other(
     encode = ChunkEncoder(source, "text", Lengths())
     encode(_chunk(0, 2)), encode(_chunk(2, 4))
     assert reads == [("shards/part-00000.parquet", "id", "text")]  # and no other column
+
+
+def test_a_row_without_the_column_is_nan_and_the_encoder_never_sees_it(tmp_path: Path) -> None:
+    folder, encoder = Folder.at(tmp_path), Lengths()
+    table = pa.table({"id": list("pqr"), "text:words": ["a", None, "bb"]})
+    folder.write_table("shards/part-00000.parquet", table)
+    encode = ChunkEncoder(folder, "text:words", encoder)
+    np.testing.assert_array_equal(vectors_of(encode(_chunk(0, 3))["embedding"]), [[1, 1], [np.nan, np.nan], [2, 0]])
+    np.testing.assert_array_equal(vectors_of(encode(_chunk(1, 2))["embedding"]), [[np.nan, np.nan]])
+    assert encoder.batches == [2]

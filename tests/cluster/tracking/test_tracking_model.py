@@ -102,6 +102,9 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: list[Any] = []
 
+    def columns(self, side: str) -> list[str]:
+        return {"left": [], "right": ["name", "keywords"]}[side]
+
     def search(self, item: Any, *, side: str, k: int) -> list[Any]:
         self.asked.append((item, side, k))
         return []
@@ -132,6 +135,12 @@ def test_items_are_decoded_as_their_side_wants_them(served: Any) -> None:
     ask(served, picture, op="search", side="left")
     ask(served, picture, op="encode_left")
     assert served.space.asked == [("a cat", "right", 3), (b"\x89PNG bytes", "left", 10), [b"\x89PNG bytes"]]
+
+
+def test_some_of_several_texts_come_as_a_json_object(served: Any) -> None:
+    ask(served, '{"keywords": "cat, pet"}')
+    ask(served, '{"colour": "red"}')
+    assert [item for item, *_ in served.space.asked] == [{"keywords": "cat, pet"}, '{"colour": "red"}']
 
 
 @pytest.mark.parametrize(

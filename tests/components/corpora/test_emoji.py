@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.corpora.emoji import LANGUAGES, emoji_corpus, head_word, parse_builtin
+from components.corpora.emoji import LANGUAGES, TEXTS, emoji_corpus, emoji_texts, head_word, parse_builtin
 from components.corpora.images import decode_rgb
 from components.errors import UserError
 
@@ -45,3 +45,14 @@ def test_head_words() -> None:
 def test_unknown_builtin(bad: str) -> None:
     with pytest.raises(UserError, match=r"built-in ones are|languages: en"):
         parse_builtin(bad)
+
+
+def test_further_texts_of_the_names() -> None:
+    items = emoji_corpus()
+    grinning = next(n for n, item in enumerate(items) if item.id == "1f600")
+    found = {column: emoji_texts(items, column)[grinning] for column in TEXTS}
+    assert found["text"] == f"{found['name']}. {found['keywords']}"
+    assert (found["en"], found["fr"]) == (found["name"], "visage rieur")
+    assert set(TEXTS) == {"text", "name", "keywords", *LANGUAGES}
+    keywords = emoji_texts(items, "keywords")
+    assert 0 < keywords.count("") < 20  # a few have a name only
