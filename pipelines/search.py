@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -58,7 +59,9 @@ def _query(space: SharedSpace, query: str) -> tuple[Side, Item]:
         if not path.is_file():
             raise UserError("no such image file", where=query)
         modality, item = "image", path.read_bytes()
-    elif query.lstrip().startswith(("[", "{")) and "embedding" in space.modalities.values():
+    elif query.lstrip().startswith("{") and (named := _by_columns(space, query)):
+        return named
+    elif query.lstrip().startswith("[") and "embedding" in space.modalities.values():
         modality, item = "embedding", _vector(query)
     elif not query.strip():
         raise UserError("the query is empty", do="give a text or the path of an image")
@@ -66,8 +69,20 @@ def _query(space: SharedSpace, query: str) -> tuple[Side, Item]:
     if not sides:
         has = " and ".join(f"{s}: {m}" for s, m in space.modalities.items())
         raise UserError(f"this model has no {modality} side ({has})", do=_hint(space))
-    side = cast(Side, sides[0])
-    return side, item_of(query, modality, space.columns(side)) if modality == "text" else item
+    return cast(Side, sides[0]), item
+
+
+def _by_columns(space: SharedSpace, query: str) -> tuple[Side, Item] | None:
+    """A JSON object of some columns of a side, e.g. ``{"name": "grinning face"}``; None if no side has them."""
+    for side, modality in space.modalities.items():
+        columns = space.columns(cast(Side, side))
+        try:
+            item = item_of(query, modality, columns) if columns else query
+        except (ValueError, TypeError):
+            continue
+        if isinstance(item, Mapping) and set(item) <= set(columns):
+            return cast(Side, side), item
+    return None
 
 
 def _hint(space: SharedSpace) -> str:
