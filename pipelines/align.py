@@ -182,6 +182,8 @@ class AlignGraph(CorpusGraph):
         controls = name in {*CONTROLLED, self.recipe.aligner}
         if name == "auto":
             return self._auto(controls)
+        if name == "teacher-plan":
+            return self._teacher_plan()
         return self._step(
             f"fit-{name}",
             run="fit",
@@ -223,6 +225,23 @@ class AlignGraph(CorpusGraph):
             inputs={"shared": self._cca("cca", spectral, self.recipe.cca)},
             options=self._train_options(),
             resources=DRIVER,
+        )
+
+    def _teacher_plan(self) -> Step:
+        settings = self.recipe.teacher_plan.model_dump(mode="json")
+        by_train = self.recipe.scaling.workers > 1 or self.recipe.teacher_plan.many
+        return self._step(
+            "fit-teacher-plan",
+            run="teacher_plan",
+            config=self._fit_config(
+                rows=settings.pop("rows"),
+                settings=settings,
+                controls=self.recipe.aligner == "teacher-plan",
+                **self._hubness("teacher-plan"),
+            ),
+            inputs={**self.encode, "splits": self.splits},
+            options={**self._train_options(), "by_train": by_train},
+            resources=DRIVER if by_train else Resources(cpus=1),
         )
 
     def _sides(self, steps: Mapping[Side, Step], name: str) -> dict[str, Step]:

@@ -33,10 +33,12 @@ AlignerName = Literal[
     "self-training",
     "wasserstein-procrustes",
     "fused-gromov",
+    "teacher-plan",
 ]
 BASELINES: tuple[AlignerName, ...] = ("ridge-cca", "procrustes", "kernel-ridge", "contrastive")
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+MANY_ROWS = 20_000
 Budget = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -169,6 +171,29 @@ class Auto(Model):
     stop_early: bool = Field(True, description="give up costly candidates that are not good enough on the first draw")
 
 
+class TeacherPlanBlock(Model):
+    """Heads that learn from the pairs and from a teacher's transport plan of unpaired rows (KLOT)."""
+
+    rows: Count = Field(4000, description="unpaired rows a side at most; above 20,000 Ray Train is used anyway")
+    alphas: tuple[NonNegative, ...] = Field((0.1, 1.0), description="candidates for the plans' weight; 0 is one always")
+    steps: tuple[Count, ...] = Field((20, 60), description="candidates for the steps; the teacher alone is one always")
+    teachers: tuple[Literal["csa", "kernel-ridge"], ...] = ("csa", "kernel-ridge")
+    dim: Count = Field(128, description="shared dimensions at most")
+    block: Annotated[int, Field(ge=2)] = Field(256, description="unpaired rows of each side that share a plan")
+    blocks: Count = Field(2, description="plans of a step; workers share them")
+    epsilon: Positive = Field(0.05, description="entropy of the heads' plan, in units of the cosine")
+    target_epsilon: Positive = Field(0.02, description="entropy of the teacher's plan")
+    rho: Positive | None = Field(None, description="price of mass that stays unmatched; null: all is matched")
+    sweeps: Count = Field(50, description="of Sinkhorn at most")
+    temperature: Positive = Field(0.1, description="of InfoNCE on the pairs")
+    lr: Positive = 1e-3
+    weight_decay: NonNegative = 0.1
+
+    @property
+    def many(self) -> bool:
+        return self.rows > MANY_ROWS
+
+
 class Scaling(Model):
     """How it runs, never what comes out: not part of any step's key."""
 
@@ -211,6 +236,7 @@ class AlignRecipe(Model):
     eigen_cca: Cca = Field(Cca(dim=None, gamma=1.0), description="of aligner eigen-cca")
     mmd: Mmd = Mmd()
     auto: Auto = Field(Auto(), description="of aligner auto")
+    teacher_plan: TeacherPlanBlock = Field(TeacherPlanBlock(), description="of aligner teacher-plan")
     scaling: Scaling = Scaling()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
@@ -219,8 +245,9 @@ class AlignRecipe(Model):
         from components.alignment.registry import METHODS, make_aligner
 
         for name, settings in self.settings.items():
-            if METHODS[name].spectral or name == "auto":
-                raise ValueError(f"settings of {name} have keys of their own: spectral, cca, eigen_cca, mmd, auto")
+            if METHODS[name].spectral or name in {"auto", "teacher-plan"}:
+                keys = "spectral, cca, eigen_cca, mmd, auto, teacher_plan"
+                raise ValueError(f"settings of {name} have keys of their own: {keys}")
             try:
                 make_aligner(name, settings)
             except UserError as error:

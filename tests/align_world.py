@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cluster.workflow.step import Facts, StepContext
+from cluster.workflow.step import Emit, Facts, StepContext
 from components.corpora.split_config import SplitConfig
 from components.corpora.splits import SideIds, Splits, make_splits
 from components.embeddings import Embeddings
@@ -25,6 +25,7 @@ class AlignWorld:
 
     root: Folder
     notes: list[str] = field(default_factory=list)
+    emit: Emit | None = None
 
     @property
     def splits(self) -> Splits:
@@ -45,7 +46,7 @@ class AlignWorld:
             config=config,
             locations={},
             options=options,
-            emit=lambda event: self.notes.append(event.get("text", "")),
+            emit=self.emit or (lambda event: self.notes.append(event.get("text", ""))),
         )
         return import_module(f"pipelines.steps.{module}").run(context)
 

@@ -19,6 +19,7 @@ from components.alignment.ridge_cca import RidgeCCA
 from components.alignment.ridge_map import RidgeMap
 from components.alignment.self_training import SelfTraining
 from components.alignment.semi_cca import SemiCCA
+from components.alignment.teacher_plan import TeacherPlan
 from components.alignment.wasserstein_procrustes import WassersteinProcrustes
 from components.errors import UserError
 
@@ -73,6 +74,9 @@ METHODS: dict[str, Method] = {
     ),
     "fused-gromov": Method(
         config=FusedGromov, defaults={}, summary="landmarks matched by teacher and shape, if held-out pairs gain"
+    ),
+    "teacher-plan": Method(
+        config=TeacherPlan, defaults={}, summary="linear heads that learn a teacher's transport plan, if pairs gain"
     ),
     "auto": Method(
         config=Auto, defaults={}, summary="fits the good methods, judges them on the pairs, stacks or picks"

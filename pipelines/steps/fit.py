@@ -43,7 +43,7 @@ def run(ctx: StepContext) -> Facts:
             results += run_trials(aligner, plan_trials(splits, SHUFFLED), world)
         results += run_trials(aligner, plan_trials(splits, RANDOM), make_world(splits, unpaired, noise))
     write_bank(ctx.out, ctx.config, results, world, lambda side, aligned: Chain([sides[side].standardizer, aligned]))
-    return _write(ctx, results, sides)
+    return write_fits(ctx, results, sides)
 
 
 def standardized_side(
@@ -71,7 +71,8 @@ def make_world(splits: Splits, unpaired: tuple[list[str], list[str]], features: 
     )
 
 
-def _write(ctx: StepContext, results: list[TrialResult], sides: dict[str, StandardizedSide]) -> Facts:
+def write_fits(ctx: StepContext, results: list[TrialResult], sides: dict[str, StandardizedSide]) -> Facts:
+    """Write the step's files; the first result is the primary draw."""
     ranks = ranks_table(results)
     ctx.out.write_table("ranks.parquet", ranks)
     ctx.out.write_json("diagnostics.json", [r.facts() for r in results])
