@@ -183,7 +183,7 @@ class AlignGraph(CorpusGraph):
         if name == "auto":
             return self._auto(controls)
         if name == "teacher-plan":
-            return self._teacher_plan()
+            return self._teacher_plan(controls)
         return self._step(
             f"fit-{name}",
             run="fit",
@@ -227,7 +227,7 @@ class AlignGraph(CorpusGraph):
             resources=DRIVER,
         )
 
-    def _teacher_plan(self) -> Step:
+    def _teacher_plan(self, controls: bool) -> Step:
         settings = self.recipe.teacher_plan.model_dump(mode="json")
         by_train = self.recipe.scaling.workers > 1 or self.recipe.teacher_plan.many
         return self._step(
@@ -236,7 +236,7 @@ class AlignGraph(CorpusGraph):
             config=self._fit_config(
                 rows=settings.pop("rows"),
                 settings=settings,
-                controls=self.recipe.aligner == "teacher-plan",
+                controls=controls,
                 **self._hubness("teacher-plan"),
             ),
             inputs={**self.encode, "splits": self.splits},
