@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cluster.workflow.step import Facts, StepContext
+from components.alignment.preprocess import fused
 from components.corpora.splits import Splits, pairs_apart
 from components.embeddings import Embeddings
 from components.pairing.draws import choose_draws
@@ -20,9 +21,10 @@ def run(ctx: StepContext) -> Facts:
     pools = {"random": splits.pool}
     if "group" in splits.draws:
         pools["group"] = pairs_apart(splits.pool, splits.heldout, *groups) or []
-    left, right = (Embeddings.read(ctx.inputs[side]) for side in ("left", "right"))
+    seed = int(ctx.config["seed"])
+    left, right = (fused(Embeddings.read(ctx.inputs[side]), seed=seed) for side in ("left", "right"))
     how = ctx.config["pairs_selection"]
-    chosen = choose_draws(splits, pools, left, right, how=how, seed=int(ctx.config["seed"]))
+    chosen = choose_draws(splits, pools, left, right, how=how, seed=seed)
     chosen.write(ctx.out)
     for line in chosen.warnings[len(splits.warnings) :]:
         ctx.note(line)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.alignment.preprocess import Standardizer
+from components.alignment.preprocess import fit_standardizer
 from components.alignment.protocol import Pairs
 from components.corpora.paired import Cut, Pair, PairedRows
 from components.corpora.worlds import World as Generated
@@ -85,14 +85,11 @@ def from_generated(world: Generated, cap: int | None) -> BenchWorld:
 
 
 def _standardised(blocks: Sequence[Embeddings], fit: Sequence[str], wanted: Sequence[str]) -> Embeddings:
-    """Each block by itself; several are put side by side and reduced again."""
-    parts, fitted = [], []
-    for block in blocks:
-        rows = block.rows(fit)
-        standardizer = Standardizer.fit(rows, PCA_DIM)
-        parts.append(standardizer(block.rows(wanted)))
-        fitted.append(standardizer(rows))
-    if len(parts) == 1:
-        return Embeddings(list(wanted), parts[0])
-    again = Standardizer.fit(np.concatenate(fitted, axis=1), PCA_DIM)
-    return Embeddings(list(wanted), again(np.concatenate(parts, axis=1)))
+    """Each block by itself; several are fused as in recipes."""
+    sizes = [size for block in blocks for size in block.blocks or (block.dim,)]
+    standardizer = fit_standardizer(_stacked(blocks, fit), PCA_DIM, sizes)
+    return Embeddings(list(wanted), standardizer(_stacked(blocks, wanted)))
+
+
+def _stacked(blocks: Sequence[Embeddings], ids: Sequence[str]) -> np.ndarray:
+    return np.concatenate([block.rows(ids) for block in blocks], axis=1)
