@@ -1,6 +1,6 @@
 """Two corpora whose true pairs are all known, and how benchmarks cut them: gallery, pool of pairs, unpaired rows.
 
-Letters: ``N`` rows of a side, ``D`` dimensions of a block.
+Letters: ``N`` rows of a side, ``D`` dimensions.
 """
 
 from __future__ import annotations
@@ -25,31 +25,26 @@ class PairedRows:
     """Embeddings of both sides with the truth.
 
     Attributes:
-        left, right: blocks [N, D] of the same ids, one per encoder (or per kind of content).
+        left, right: all rows [N, D] of a side, several views of an item side by side as blocks.
         pairs: the true pairs, one to one. Ids outside of them have no partner.
         groups: left id of a pair -> its group; empty if there are none.
     """
 
-    left: tuple[Embeddings, ...]
-    right: tuple[Embeddings, ...]
+    left: Embeddings
+    right: Embeddings
     pairs: list[Pair]
     groups: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: Folder) -> None:
-        """``left-0.parquet`` …, ``right-0.parquet`` …, ``pairs.json``."""
-        for side in ("left", "right"):
-            for n, block in enumerate(getattr(self, side)):
-                block.write(folder, f"{side}-{n}.parquet")
-        blocks = {"left": len(self.left), "right": len(self.right)}
-        folder.write_json("pairs.json", {"pairs": [list(p) for p in self.pairs], "groups": self.groups} | blocks)
+        """Write ``left-0.parquet``, ``right-0.parquet`` and ``pairs.json``."""
+        self.left.write(folder, "left-0.parquet")
+        self.right.write(folder, "right-0.parquet")
+        folder.write_json("pairs.json", {"pairs": [list(p) for p in self.pairs], "groups": self.groups})
 
     @classmethod
     def read(cls, folder: Folder) -> PairedRows:
         about = folder.read_json("pairs.json")
-        left, right = (
-            tuple(Embeddings.read(folder, f"{side}-{n}.parquet") for n in range(about[side]))
-            for side in ("left", "right")
-        )
+        left, right = (Embeddings.read(folder, f"{side}-0.parquet") for side in ("left", "right"))
         return cls(left=left, right=right, pairs=[(a, b) for a, b in about["pairs"]], groups=about["groups"])
 
 
@@ -115,8 +110,8 @@ def cut(table: PairedRows, config: CutConfig) -> Cut:
     return Cut(
         gallery=gallery,
         pool=pool,
-        unpaired_left=_with_extra(left, table.left[0].ids, [a for a, _ in pairs], config.seed),
-        unpaired_right=_with_extra(right, table.right[0].ids, [b for _, b in pairs], config.seed),
+        unpaired_left=_with_extra(left, table.left.ids, [a for a, _ in pairs], config.seed),
+        unpaired_right=_with_extra(right, table.right.ids, [b for _, b in pairs], config.seed),
     )
 
 

@@ -169,7 +169,7 @@ def paired_rows(name: str) -> PairedRows:
     views = _REAL_VIEWS[name]()
     ids = [f"item-{n:05d}" for n in range(len(views.left))]
     sides = [Embeddings(ids, np.ascontiguousarray(rows, dtype=np.float32)) for rows in (views.left, views.right)]
-    return PairedRows(left=(sides[0],), right=(sides[1],), pairs=[(i, i) for i in ids])
+    return PairedRows(left=sides[0], right=sides[1], pairs=[(i, i) for i in ids])
 
 
 def write_world(world: World, folder: Folder | Path) -> Folder:

@@ -9,7 +9,7 @@ from pipelines.align import FIT_VERSIONS
 CHANCE = "chance"
 SIMPLE = ("ridge-cca", "csa", "procrustes", "ridge-map", "kernel-ridge")
 # These need numpy alone; for all others the fitting process has torch in memory before the clock starts.
-WITHOUT_TORCH = frozenset({*SIMPLE, "asif", "semi-cca", "self-training", "wasserstein-procrustes"})
+WITHOUT_TORCH = frozenset({*SIMPLE, "asif", "semi-cca", "wasserstein-procrustes"})
 CONTROLLED = ("auto", *SIMPLE)
 
 

@@ -30,7 +30,7 @@ def run_table(ctx: StepContext) -> Facts:
     else:
         table = read_files(ctx) if kind == "files" else read_recipe(ctx)
     table.write(ctx.out)
-    return {"pairs": len(table.pairs), "left": len(table.left[0]), "right": len(table.right[0])}
+    return {"pairs": len(table.pairs), "left": len(table.left), "right": len(table.right)}
 
 
 def run_world(ctx: StepContext) -> Facts:

@@ -24,9 +24,14 @@ def read_files(ctx: StepContext) -> PairedRows:
     folder = Path(ctx.locations["folder"])
     sides = [[np.load(folder / f"{n}.npy").astype(np.float32) for n in ctx.config[side]] for side in ("left", "right")]
     ids = [f"item-{n:05d}" for n in range(len(sides[0][0]))]
-    left, right = (tuple(Embeddings(ids, rows) for rows in side) for side in sides)
+    left, right = (_side_by_side(ids, side) for side in sides)
     groups = _groups(folder / "table.parquet", str(ctx.config["group"]))
     return PairedRows(left=left, right=right, pairs=[(i, i) for i in ids], groups=dict(zip(ids, groups, strict=True)))
+
+
+def _side_by_side(ids: list[str], views: list[np.ndarray]) -> Embeddings:
+    blocks = tuple(view.shape[1] for view in views) if len(views) > 1 else ()
+    return Embeddings(ids, np.concatenate(views, axis=1), blocks)
 
 
 def _groups(path: Path, column: str) -> list[str]:
@@ -46,5 +51,5 @@ def read_recipe(ctx: StepContext) -> PairedRows:
         pairs |= set(known_pairs(location, known_left, known_right).pairs)
     found = {a: left.groups.get(a) if left.groups else right.groups.get(b) for a, b in pairs}
     groups = {a: group for a, group in found.items() if group is not None}
-    blocks = [(Embeddings.read(ctx.inputs[f"encode-{side}"]),) for side in ("left", "right")]
+    blocks = [Embeddings.read(ctx.inputs[f"encode-{side}"]) for side in ("left", "right")]
     return PairedRows(left=blocks[0], right=blocks[1], pairs=sorted(pairs), groups=groups)

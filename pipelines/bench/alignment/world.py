@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.alignment.preprocess import fit_standardizer
+from components.alignment.preprocess import standardize
 from components.alignment.protocol import Pairs
 from components.corpora.paired import Cut, Pair, PairedRows
 from components.corpora.worlds import World as Generated
@@ -66,9 +66,9 @@ def from_table(table: PairedRows, cut: Cut, cap: int | None) -> BenchWorld:
     """Standardise the rows that a cut needs, as recipes do: mean and PCA from unpaired rows only."""
     known = cut.gallery + cut.pool
     sides = []
-    for n, (blocks, fit) in enumerate(((table.left, cut.unpaired_left), (table.right, cut.unpaired_right))):
+    for n, (rows, fit) in enumerate(((table.left, cut.unpaired_left), (table.right, cut.unpaired_right))):
         wanted = sorted({p[n] for p in known} | set(fit))
-        sides.append(_standardised(blocks, fit[:cap], wanted))
+        sides.append(standardize(rows, fit[:cap], wanted, pca_dim=PCA_DIM, seed=0).features)
     return BenchWorld(left=sides[0], right=sides[1], cut=cut, cap=cap)
 
 
@@ -80,16 +80,5 @@ def from_generated(world: Generated, cap: int | None) -> BenchWorld:
         unpaired_left=world.unpaired_left[:cap],  # ids are random numbers: sorted is shuffled
         unpaired_right=world.unpaired_right[:cap],
     )
-    table = PairedRows(left=(world.left,), right=(world.right,), pairs=world.pairs + world.heldout)
+    table = PairedRows(left=world.left, right=world.right, pairs=world.pairs + world.heldout)
     return from_table(table, cut, cap)
-
-
-def _standardised(blocks: Sequence[Embeddings], fit: Sequence[str], wanted: Sequence[str]) -> Embeddings:
-    """Each block by itself; several are fused as in recipes."""
-    sizes = [size for block in blocks for size in block.blocks or (block.dim,)]
-    standardizer = fit_standardizer(_stacked(blocks, fit), PCA_DIM, sizes)
-    return Embeddings(list(wanted), standardizer(_stacked(blocks, wanted)))
-
-
-def _stacked(blocks: Sequence[Embeddings], ids: Sequence[str]) -> np.ndarray:
-    return np.concatenate([block.rows(ids) for block in blocks], axis=1)
