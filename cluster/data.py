@@ -81,7 +81,7 @@ def shard_corpus(
     work = work.sub(_name_of(pieces))
     read = partial(_read, source, pieces, work)
     done = 0
-    for rows in _map(read, len(pieces), engine):
+    for rows in map_numbers(read, len(pieces), engine):
         done += rows
         progress(done, _known_rows(source))
     merged = merge(work, source.modality, where=source.location)
@@ -89,7 +89,7 @@ def shard_corpus(
     parts = merged.shards(shards or merged.num_shards(source.modality))
     for number, part in enumerate(parts):
         work.write_table(f"plan/{number:05d}.parquet", part)
-    for _ in _map(partial(_write, merged.lengths, source.modality, work, out), len(parts), engine):
+    for _ in map_numbers(partial(_write, merged.lengths, source.modality, work, out), len(parts), engine):
         pass
     return _finish(merged, source, out, len(parts))
 
@@ -149,8 +149,8 @@ def _views(merged: Merged, source: Source) -> list[dict[str, Any]]:
     ]
 
 
-def _map(call: Call, num: int, engine: str) -> Iterator[int]:
-    """``call(0) … call(num - 1)``, in any order. A UserError of any of them is raised as it is."""
+def map_numbers(call: Call, num: int, engine: str) -> Iterator[int]:
+    """``call(0) … call(num - 1)``, in any order, on Ray Data or here. Their UserErrors are raised as they are."""
     return map(call, range(num)) if engine == "local" else _ray_map(call, num)
 
 

@@ -131,7 +131,14 @@ class Folder:
     def write_tensors(self, name: str, tensors: Mapping[str, np.ndarray]) -> None:
         from safetensors.numpy import save
 
-        self.write_bytes(name, save({k: np.ascontiguousarray(v) for k, v in tensors.items()}))
+        self.write_bytes(name, save({k: np.asarray(v, order="C") for k, v in tensors.items()}))
+
+    def copy_to(self, target: Folder) -> None:
+        """Write all files of this folder into another one, on any filesystem."""
+        for file in self.files():
+            full = target._full(file.name)
+            target.fs.create_dir(full.rsplit("/", 1)[0], recursive=True)
+            target.write_bytes(file.name, self.read_bytes(file.name))
 
     def delete(self) -> None:
         """Remove this folder and all below it; nothing happens if it is not there."""

@@ -2,7 +2,7 @@
 
 Files of the folder: ``model.json`` (sides, encoders, provenance), ``left|right.json`` + ``.safetensors`` (the maps),
 ``left|right-index.parquet`` (id, embedding in the shared space), ``left|right-titles.parquet`` (id, title and, for
-pictures of small corpora, a PNG thumbnail).
+pictures of small corpora, a PNG thumbnail), and ``trained/`` with the encoders that were trained here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.embeddings import Embeddings
+from components.encoders.registry import TRAINED
 from components.errors import UserError
 from components.files import Folder
 from components.model_views import Item, ModelView, encode_views
@@ -145,6 +146,18 @@ class SharedSpace:
         return {name: side.modality for name, side in self.sides.items()}
 
 
+def _view(folder: Folder, about: Mapping[str, Any]) -> ModelView:
+    """A view; of an encoder that was trained here the model has a copy of its own."""
+    view = ModelView(**about)
+    own = folder.sub(trained_folder(view.encoder)) if view.encoder.startswith(TRAINED) else None
+    return replace(view, encoder=TRAINED + own.path) if own is not None and own.exists("encoder.json") else view
+
+
+def trained_folder(encoder: str) -> str:
+    """Where a step's or a model's copy of a trained encoder lies, from its name ``trained:NAME#HASH``."""
+    return f"trained/{encoder.rpartition('#')[2]}"
+
+
 def _other(side: Side) -> Side:
     return "right" if side == "left" else "left"
 
@@ -163,7 +176,7 @@ def _read_side(folder: Folder, name: Side, about: Mapping[str, Any]) -> ModelSid
     thumbs = titles["thumbnail"].to_pylist() if "thumbnail" in titles.column_names else []
     return ModelSide(
         modality=about["modality"],
-        views=tuple(ModelView(**v) for v in about.get("views") or [{"encoder": about["encoder"]}]),
+        views=tuple(_view(folder, v) for v in about.get("views") or [{"encoder": about["encoder"]}]),
         transform=load_transform(folder, name),
         index=Embeddings.read(folder, f"{name}-index.parquet"),
         titles=dict(zip(ids, titles["title"].to_pylist(), strict=True)),

@@ -13,7 +13,7 @@ from cluster.workflow.graph import Graph
 from cluster.workflow.step import DRIVER, Resources, Step
 from components.alignment.registry import METHODS
 from components.corpora.sources import source_digest
-from components.encoders.registry import DEFAULTS, fingerprint
+from components.encoders.registry import DEFAULTS, TRAINED, fingerprint
 from components.errors import UserError
 from pipelines.recipe import AlignerName, AlignRecipe, Cca, Source
 from pipelines.views import View, views_of
@@ -73,8 +73,9 @@ class CorpusGraph:
         return self._step(
             f"encode-{side}{view.suffix}",
             run="encode",
-            config={"encoder": view.encoder, **({"column": view.column} if view.column else {})},
+            config={"encoder": encoder_setting(view.encoder), **({"column": view.column} if view.column else {})},
             externals={"encoder": encoder_fingerprint(view.encoder)},
+            locations=encoder_location(view.encoder),
             inputs={"shards": self.shard[side]},
             options={
                 "engine": self.engine,
@@ -289,6 +290,16 @@ def check_pairs(recipe: AlignRecipe) -> None:
 def pair_files(recipe: AlignRecipe) -> dict[str, str]:
     """``pairs`` and ``heldout``, as far as the recipe has them."""
     return {name: path for name, path in (("pairs", recipe.pairs), ("heldout", recipe.heldout)) if path}
+
+
+def encoder_setting(name: str) -> str:
+    """What a step's config says of an encoder: of a trained one not where it lies, its fingerprint counts."""
+    return "trained" if name.startswith(TRAINED) else name
+
+
+def encoder_location(name: str) -> dict[str, str]:
+    """The folder of a trained encoder."""
+    return {"encoder": name.removeprefix(TRAINED)} if name.startswith(TRAINED) else {}
 
 
 def encoder_fingerprint(name: str) -> str:

@@ -56,13 +56,13 @@ def run(
     if no_ray:  # as in a Ray task; must be set before numpy is imported
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     from pipelines.home import Home
-    from pipelines.recipe import load_recipe
+    from pipelines.recipe import load_any_recipe
     from pipelines.runner import RunOptions, run_recipe
 
     options = RunOptions(
         address=address, metrics_out=metrics_out, force=frozenset(force or ()), verify=verify, use_ray=not no_ray
     )
-    raise typer.Exit(run_recipe(load_recipe(recipe, set_ or ()), Home.open(home, store), options, out))
+    raise typer.Exit(run_recipe(load_any_recipe(recipe, set_ or ()), Home.open(home, store), options, out))
 
 
 @app.command()
@@ -76,9 +76,9 @@ def plan(
     """Which steps would run, and why. Starts nothing."""
     from pipelines.home import Home
     from pipelines.inspect import print_plan
-    from pipelines.recipe import load_recipe
+    from pipelines.recipe import load_any_recipe
 
-    print_plan(load_recipe(recipe, set_ or ()), Home.open(home, store), out, verify=verify)
+    print_plan(load_any_recipe(recipe, set_ or ()), Home.open(home, store), out, verify=verify)
 
 
 @app.command()

@@ -14,16 +14,16 @@ from cluster.workflow.plan import plan
 from cluster.workflow.store import Store
 from components.encoders.registry import list_encoders
 from components.errors import UserError
-from pipelines.align import build
 from pipelines.home import Home
-from pipelines.recipe import AlignRecipe, built_in, load_recipe, to_yaml
+from pipelines.recipe import built_in, load_any_recipe, to_yaml
+from pipelines.trained import AnyRecipe, graph_of
 
 STYLES = {"hit": "green", "stale": "yellow", "miss": "cyan"}
 
 
-def print_plan(recipe: AlignRecipe, home: Home, console: Console, *, verify: bool = False) -> None:
+def print_plan(recipe: AnyRecipe, home: Home, console: Console, *, verify: bool = False) -> None:
     """One line a step: hit, miss or stale, and why."""
-    found = plan(build(recipe, cache_dir=home.cache), Store(home.store), verify=verify)
+    found = plan(graph_of(recipe, home)(cache_dir=home.cache, engine="ray"), Store(home.store), verify=verify)
     table = Table("step", "state", "why", box=None)
     for step in found.steps.values():
         why = "; ".join([*step.reasons, *step.warnings])
@@ -102,10 +102,10 @@ def collect_garbage(home: Home, console: Console, *, keep_runs: int, dry_run: bo
 def print_recipes(console: Console, name: str | None) -> None:
     """Names and first lines of the built-in recipes, or one of them with all its defaults."""
     if name:
-        console.print(to_yaml(load_recipe(name)), markup=False, soft_wrap=True)
+        console.print(to_yaml(load_any_recipe(name)), markup=False, soft_wrap=True)
         return
     for recipe, line in built_in().items():
-        console.print(f"[bold]{recipe:<10}[/bold] {line}")
+        console.print(f"[bold]{recipe:<14}[/bold] {line}")
     console.print("\nyour own: isthmus recipes --show emoji > mine.yaml; edit; isthmus run mine.yaml")
 
 

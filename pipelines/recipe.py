@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from components.corpora.source_config import one_or_several
+from components.encoders.registry import TRAINED
 from components.errors import UserError
+
+if TYPE_CHECKING:
+    from pipelines.trained import AnyRecipe
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -287,6 +291,14 @@ class AlignRecipe(Model):
 
 
 def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> AlignRecipe:
+    """An ``align`` recipe. Raises UserError as :func:`load_any_recipe`, and for a recipe of another pipeline."""
+    recipe = load_any_recipe(name_or_path, overrides)
+    if isinstance(recipe, AlignRecipe):
+        return recipe
+    raise UserError(f"this recipe's pipeline is {recipe.pipeline}, not align", where=str(name_or_path))
+
+
+def load_any_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> AnyRecipe:
     """A built-in recipe by name or a YAML file, with ``key.path=value`` overrides.
 
     Paths inside a recipe file are relative to that file.
@@ -299,16 +311,31 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> AlignRecipe
     for override in overrides:
         _override(data, override)
     data.setdefault("name", path.stem.lower().replace("_", "-").replace(" ", "-"))
-    recipe = validate(data, where=str(name_or_path))
+    recipe = validate(data, where=str(name_or_path), model=_model_of(data, str(name_or_path)))
     return recipe if path.parent == RECIPES else _absolute(recipe, path.parent.resolve())
 
 
-def validate(data: dict[str, Any], *, where: str = "recipe") -> AlignRecipe:
-    """Raises UserError with the path of the first refused key, what is allowed, and how many more there are."""
+def _model_of(data: dict[str, Any], where: str) -> Any:
+    """The model of a recipe's pipeline."""
+    from pipelines.encoder_recipe import EncodeImagesRecipe, EncodeTextsRecipe
+
+    models = {"align": AlignRecipe, "encode-images": EncodeImagesRecipe, "encode-texts": EncodeTextsRecipe}
+    name = data.get("pipeline")
+    if name not in models:
+        raise UserError(f"key 'pipeline': {name!r} is no pipeline", where=where, do=f"use one of {', '.join(models)}")
+    return models[name]
+
+
+def validate(data: dict[str, Any], *, where: str = "recipe", model: Any = AlignRecipe) -> Any:
+    """A recipe of this model.
+
+    Raises:
+        UserError: with the path of the first refused key, what is allowed, and how many more there are.
+    """
     try:
-        return AlignRecipe.model_validate(_tuples(data))
+        return model.model_validate(_tuples(data))
     except ValidationError as error:
-        raise _friendly(error, where) from None
+        raise _friendly(error, where, model) from None
 
 
 def built_in() -> dict[str, str]:
@@ -317,7 +344,7 @@ def built_in() -> dict[str, str]:
     return lines
 
 
-def to_yaml(recipe: AlignRecipe) -> str:
+def to_yaml(recipe: BaseModel) -> str:
     """The recipe with all defaults filled in."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
@@ -375,13 +402,13 @@ def _tuples(value: Any) -> Any:
     return _number(value)
 
 
-def _friendly(error: ValidationError, where: str) -> UserError:
+def _friendly(error: ValidationError, where: str, model: type[BaseModel]) -> UserError:
     first, *rest = error.errors()
     path = ".".join(str(p) for p in first["loc"]) or "(whole recipe)"
     got = "" if first["type"] in {"missing", "extra_forbidden"} else f" (got {first['input']!r})"
     what = f"key {path!r}: {_reason(first)}{got}"
     more = f"; {len(rest)} more such errors" if rest else ""
-    return UserError(what + more, where=where, do=_allowed(path))
+    return UserError(what + more, where=where, do=_allowed(path, model))
 
 
 def _reason(detail: Any) -> str:
@@ -392,9 +419,8 @@ def _reason(detail: Any) -> str:
     return str(detail["msg"]).removeprefix("Value error, ")
 
 
-def _allowed(path: str) -> str:
+def _allowed(path: str, node: type[BaseModel]) -> str:
     """What may stand at a key, taken from the models themselves."""
-    node: type[BaseModel] = AlignRecipe
     parts = path.split(".")
     for n, part in enumerate(parts):
         if part not in node.model_fields:
@@ -412,14 +438,29 @@ def _describe(field: Any) -> str:
     return meaning if field.is_required() else f"{meaning} (default {field.default!r})"
 
 
-def _absolute(recipe: AlignRecipe, base: Path) -> AlignRecipe:
-    def fix(text: str) -> str:
-        if text.startswith("builtin:") or "://" in text:
-            return text
-        return str((base / Path(text).expanduser()).resolve())
+def resolved(text: str, base: Path) -> str:
+    """A path of a recipe, relative to ``base``; names of built-in corpora and of trained encoders, and URIs, stay."""
+    if text.startswith("builtin:") or "://" in text:
+        return text
+    if text.startswith(TRAINED):
+        name = text.removeprefix(TRAINED)
+        return TRAINED + resolved(name, base) if "/" in name else text
+    return str((base / Path(text).expanduser()).resolve())
 
-    changes: dict[str, Any] = {n: fix(path) for n in ("pairs", "heldout") if (path := getattr(recipe, n))}
+
+def each_encoder(encoder: str | tuple[str, ...], change: Callable[[str], str]) -> str | tuple[str, ...]:
+    """The encoder of a source, or each of its encoders, changed."""
+    return change(encoder) if isinstance(encoder, str) else tuple(change(name) for name in encoder)
+
+
+def _absolute(recipe: AnyRecipe, base: Path) -> AnyRecipe:
+    if not isinstance(recipe, AlignRecipe):
+        from pipelines.encoder_recipe import absolute
+
+        return absolute(recipe, base)
+    changes: dict[str, Any] = {n: resolved(path, base) for n in ("pairs", "heldout") if (path := getattr(recipe, n))}
     for side in ("left", "right"):
         source: Source = getattr(recipe, side)
-        changes[side] = source.model_copy(update={"source": fix(source.source)})
+        encoder = each_encoder(source.encoder, lambda name: resolved(name, base) if name.startswith(TRAINED) else name)
+        changes[side] = source.model_copy(update={"source": resolved(source.source, base), "encoder": encoder})
     return recipe.model_copy(update=changes)

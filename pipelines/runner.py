@@ -7,9 +7,8 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,23 +16,16 @@ from rich.table import Table
 from cluster.tracking.tracker import Tracker
 from cluster.workflow.events import Event
 from cluster.workflow.executor import execute
-from cluster.workflow.graph import Graph
 from cluster.workflow.job import Dispatcher, Outcome
 from cluster.workflow.results import RunResult, State
 from cluster.workflow.store import Store
 from components.files import Folder
-from pipelines.align import Engine, build
 from pipelines.home import Home
 from pipelines.progress import Progress
 from pipelines.recipe import AlignRecipe, to_yaml
+from pipelines.trained import AnyRecipe, BuildGraph, graph_of
 
 FAILED, UNSENT_WAIT_S = 1, 15.0
-
-
-class BuildGraph(Protocol):
-    """Makes the graph, e.g. ``partial(pipelines.align.build, recipe)``."""
-
-    def __call__(self, *, cache_dir: Path, engine: Engine) -> Graph: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,15 +39,20 @@ class RunOptions:
     use_ray: bool = True
 
 
-def run_recipe(recipe: AlignRecipe, home: Home, options: RunOptions, console: Console) -> int:
+def run_recipe(recipe: AnyRecipe, home: Home, options: RunOptions, console: Console) -> int:
     """Run and report. Returns the exit code: 0, or 1 if a step failed.
 
     Raises:
         UserError: an input is missing, the cluster cannot be reached, the store cannot be written.
     """
-    result = run_graph(partial(build, recipe), recipe, home, options, console)
+    result = run_graph(graph_of(recipe, home), recipe, home, options, console)
     if result is None:
         return FAILED
+    if not isinstance(recipe, AlignRecipe):
+        from pipelines.encoder_results import publish_encoder
+
+        publish_encoder(recipe, result, home, options, console)
+        return 0
     _publish(recipe, result, home, options)
     _print_results(recipe, result, home, console)
     return 0
@@ -63,7 +60,7 @@ def run_recipe(recipe: AlignRecipe, home: Home, options: RunOptions, console: Co
 
 def run_graph(
     build_graph: BuildGraph,
-    recipe: AlignRecipe,
+    recipe: AnyRecipe,
     home: Home,
     options: RunOptions,
     console: Console,
@@ -102,7 +99,7 @@ def run_graph(
 
 def _execute(
     build_graph: BuildGraph,
-    recipe: AlignRecipe,
+    recipe: AnyRecipe,
     home: Home,
     options: RunOptions,
     console: Console,
@@ -172,10 +169,10 @@ def _publish(recipe: AlignRecipe, result: RunResult, home: Home, options: RunOpt
     target.mkdir(parents=True, exist_ok=True)
     report, export = output_of(result, "report"), output_of(result, "export")
     for name in ("report.html", "metrics.json"):
-        _replace(target / name, report.read_bytes(name))
+        replace_file(target / name, report.read_bytes(name))
     if options.metrics_out:
         options.metrics_out.parent.mkdir(parents=True, exist_ok=True)
-        _replace(options.metrics_out, report.read_bytes("metrics.json"))
+        replace_file(options.metrics_out, report.read_bytes("metrics.json"))
     _place_model(export.sub("model"), target / "model")
 
 
@@ -194,7 +191,7 @@ def _place_model(model: Folder, target: Path) -> None:
     os.replace(fresh, target)
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_bytes(data)
     draft.replace(path)

@@ -20,6 +20,7 @@ from pipelines.home import Home
 from pipelines.recipe import AlignRecipe
 from pipelines.runner import FAILED, RunOptions, output_of, run_graph
 from pipelines.steps.suggest import LIST, PAGE, headline
+from pipelines.trained import locate_trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,7 @@ def suggest_and_print(
     """
     folder = _folder(out or home.results(recipe.name))
     name = f"{recipe.name}-suggest"
-    result = run_graph(partial(build, recipe, config), recipe, home, options, console, name=name)
+    result = run_graph(partial(build, locate_trained(recipe, home), config), recipe, home, options, console, name=name)
     if result is None:
         return FAILED
     sheet, page = _publish(output_of(result, "suggest"), folder)

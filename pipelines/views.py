@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from components.corpora.source_config import SourceConfig
 from components.corpora.sources import open_source
 from components.corpora.table import view_columns
-from components.encoders.registry import resolve
+from components.encoders.registry import TRAINED, fingerprint, resolve
 from components.errors import UserError
 from pipelines.recipe import Source
 
@@ -50,7 +50,7 @@ def views_of(source: Source, side: str) -> list[View]:
             encoder=encoder,
             column=column if several else "",
             label=label or "content",
-            suffix="" if n == 0 else _suffix(label if several else "", encoder if len(encoders) > 1 else ""),
+            suffix="" if n == 0 else _suffix(label if several else "", _called(encoder) if len(encoders) > 1 else ""),
         )
         for n, (encoder, column, label) in enumerate(found)
     ]
@@ -82,6 +82,11 @@ def _checked(source: Source, encoders: list[str], side: str) -> list[str]:
 
 def _listed(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
+
+
+def _called(encoder: str) -> str:
+    """A trained encoder is called by its contents, not by its place."""
+    return f"trained-{fingerprint(encoder).split()[1][:12]}" if encoder.startswith(TRAINED) else encoder
 
 
 def _suffix(*parts: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
@@ -13,6 +13,7 @@ from components.encoders.protocol import MODALITIES, Encoder, LoadOptions
 from components.errors import UserError
 
 DEFAULTS = {"image": "efficientnet-lite0", "text": "minilm"}
+TRAINED = "trained:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,12 +107,20 @@ _ENCODERS = (
         home="components.encoders.sentence_transformers_models",
         packages=("sentence-transformers",),
     ),
+    EncoderInfo(
+        name=TRAINED,
+        modality="image or text",
+        dim=None,
+        licence="that of its corpus",
+        about="an encoder of your own, by the run that trained it (`isthmus run encode-images`) or by its folder",
+        home="components.encoders.trained",
+    ),
 )
 
 
 def list_encoders(modality: str | None = None) -> list[EncoderInfo]:
     """All encoders, or those of one modality, in the order in which they should be shown."""
-    return [e for e in _ENCODERS if modality in (None, e.modality)]
+    return [e for e in _ENCODERS if modality is None or modality in e.modality.split(" or ")]
 
 
 def resolve(name: str, modality: str) -> str:
@@ -130,7 +139,19 @@ def resolve(name: str, modality: str) -> str:
 
 
 def info(name: str) -> EncoderInfo:
-    """The registered line of an encoder, or of the family that it belongs to. Raises UserError for an unknown name."""
+    """The registered line of an encoder, or of the family that it belongs to.
+
+    Of a trained encoder it says what its folder says. Raises UserError for an unknown name, or a folder without one.
+    """
+    if name.startswith(TRAINED) and len(name) > len(TRAINED):
+        from components.encoders import trained
+
+        modality, dim, licence = trained.facts(name.removeprefix(TRAINED))
+        return replace(_family(name), modality=modality, dim=dim, licence=licence)
+    return _family(name)
+
+
+def _family(name: str) -> EncoderInfo:
     for entry in _ENCODERS:
         if name == entry.name and not entry.is_family:
             return entry
@@ -140,7 +161,14 @@ def info(name: str) -> EncoderInfo:
 
 
 def fingerprint(name: str) -> str:
-    """What decides this encoder's vectors besides its input: our revision and the versions of its packages."""
+    """What decides this encoder's vectors besides its input: our revision and the versions of its packages.
+
+    Of a trained encoder: the contents of its folder, wherever it lies.
+    """
+    if name.startswith(TRAINED):
+        from components.encoders import trained
+
+        return trained.fingerprint(name.removeprefix(TRAINED))
     entry = info(name)
     return " ".join([f"{name}@{entry.revision}", *(f"{p}=={_version(p)}" for p in entry.packages)])
 

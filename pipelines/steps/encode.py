@@ -9,8 +9,11 @@ from typing import Any
 from cluster.encoding import EMBEDDINGS, FACTS_FILE, SHARDS, encode_shards
 from cluster.workflow.step import Facts, StepContext
 from components.embeddings import vectors_of
+from components.encoders.registry import TRAINED
 from components.errors import UserError
 from components.files import Folder
+from components.model import trained_folder
+from components.pretraining.artifact import fingerprint_of, read_about
 
 
 def run(ctx: StepContext) -> Facts:
@@ -18,9 +21,12 @@ def run(ctx: StepContext) -> Facts:
 
     A corpus that came as embeddings passes through unchanged. A row that lacks this view gets NaN.
 
+    Of a trained encoder its folder is copied to ``trained/``: what was encoded with it must stay searchable when it is
+    trained again.
+
     config: ``encoder`` (a name or auto), ``column`` (of the shards, if the source names several). inputs: ``shards``.
-    options: ``engine`` (ray or local), ``actors``, ``gpus_per_worker``, ``batch_size``, ``cache_dir``; null decides by
-    itself.
+    locations: ``encoder``: folder of a trained one. options: ``engine`` (ray or local), ``actors``,
+    ``gpus_per_worker``, ``batch_size``, ``cache_dir``; null decides by itself.
     """
     shards = ctx.inputs["shards"]
     corpus = shards.read_json("corpus.json")
@@ -31,7 +37,7 @@ def run(ctx: StepContext) -> Facts:
     encoded = encode_shards(
         shards,
         ctx.out,
-        ctx.config.get("encoder", "auto"),
+        _encoder(ctx),
         modality=corpus["modality"],
         column=column,
         engine=ctx.options.get("engine", "ray"),
@@ -41,7 +47,23 @@ def run(ctx: StepContext) -> Facts:
         cache_dir=Path(cache_dir) if cache_dir else None,
         progress=ctx.progress,
     )
-    return _facts(encoded.rows, encoded.dim, encoded.rows_per_s, encoded.encoder)
+    return _facts(encoded.rows, encoded.dim, encoded.rows_per_s, _keep_trained(ctx) or encoded.encoder)
+
+
+def _encoder(ctx: StepContext) -> str:
+    place = ctx.locations.get("encoder")
+    return f"{TRAINED}{place}" if place else ctx.config.get("encoder", "auto")
+
+
+def _keep_trained(ctx: StepContext) -> str | None:
+    """Copy a trained encoder's folder. Returns its name, ``trained:NAME#HASH``."""
+    if "encoder" not in ctx.locations:
+        return None
+    trained = Folder.at(ctx.locations["encoder"])
+    name = f"{TRAINED}{read_about(trained)['name']}#{fingerprint_of(trained).split()[1][:12]}"
+    trained.copy_to(ctx.out.sub(trained_folder(name)))
+    ctx.out.write_json(FACTS_FILE, ctx.out.read_json(FACTS_FILE) | {"encoder": name})
+    return name
 
 
 def view_dim(corpus: dict[str, Any], column: str) -> int:

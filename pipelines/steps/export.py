@@ -29,6 +29,8 @@ def run(ctx: StepContext) -> Facts:
     }
     model = SharedSpace(sides, about)
     model.save(ctx.out.sub("model"))
+    for side in sides:
+        ctx.inputs[f"encode-{side}"].sub("trained").copy_to(ctx.out.sub("model/trained"))
     return {f"{name}_rows": len(side.index) for name, side in sides.items()} | {"aligner": ctx.config["aligner"]}
 
 

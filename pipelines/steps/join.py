@@ -31,6 +31,8 @@ def run(ctx: StepContext) -> Facts:
         ctx.out.write_table(name, with_blocks(table, blocks))
         lost, rows = lost + lacking, rows + len(table)
         ctx.progress(rows, None)
+    for view in views:  # encoders that were trained here
+        view.sub("trained").copy_to(ctx.out.sub("trained"))
     _write_facts(ctx.out, about, ctx.config["columns"], lost.tolist())
     _note_missing(ctx, lost.tolist())
     return {"rows": rows, "dim": sum(blocks), "views": len(views), "missing": int(lost.sum())}

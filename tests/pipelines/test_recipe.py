@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import UserError
-from pipelines.recipe import BASELINES, built_in, load_recipe, to_yaml, validate
+from pipelines.recipe import BASELINES, built_in, load_any_recipe, load_recipe, to_yaml, validate
 
 MINIMAL = {
     "pipeline": "align",
@@ -41,10 +41,10 @@ def test_the_recipe_of_the_readme_is_accepted_and_its_paths_are_relative_to_it(t
 
 @pytest.mark.parametrize("name", built_in())
 def test_built_in_recipes_load_and_survive_a_round_trip(name: str, tmp_path: Path) -> None:
-    recipe = load_recipe(name)
+    recipe = load_any_recipe(name)
     file = tmp_path / "again.yaml"
     file.write_text(to_yaml(recipe))
-    assert load_recipe(str(file)) == recipe
+    assert load_any_recipe(str(file)) == recipe
 
 
 def test_the_paper_is_in_the_recipe_sue() -> None:
@@ -99,5 +99,5 @@ def test_files_that_are_no_recipe_are_refused_by_name(text: str, tmp_path: Path)
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
-    with pytest.raises(UserError, match="emoji, sue"):
+    with pytest.raises(UserError, match=r"emoji, .*sue"):
         load_recipe("emojy")

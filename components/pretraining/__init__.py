@@ -1,0 +1,1 @@
+"""Encoders trained on a user's own unpaired corpus."""

@@ -1,0 +1,63 @@
+"""From any recipe to its graph; and where ``trained:NAME`` is: what the run of that name exported, or a folder."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from cluster.workflow.graph import Graph
+from components.encoders.registry import TRAINED
+from components.errors import UserError
+from components.files import Folder
+from components.pretraining.artifact import ABOUT
+from pipelines import align, encoders
+from pipelines.encoder_recipe import EncodeImagesRecipe, EncodeTextsRecipe
+from pipelines.home import Home
+from pipelines.recipe import AlignRecipe, each_encoder
+
+ENCODER = "encoder"
+AnyRecipe = AlignRecipe | EncodeImagesRecipe | EncodeTextsRecipe
+
+
+class BuildGraph(Protocol):
+    """Makes the graph of a recipe."""
+
+    def __call__(self, *, cache_dir: Path, engine: align.Engine) -> Graph: ...
+
+
+def graph_of(recipe: AnyRecipe, home: Home) -> BuildGraph:
+    """What builds the recipe's graph. Raises UserError for a trained encoder that is not there."""
+    if isinstance(recipe, AlignRecipe):
+        return partial(align.build, locate_trained(recipe, home))
+    return partial(encoders.build, _start_located(recipe, home))
+
+
+def locate_trained(recipe: AlignRecipe, home: Home) -> AlignRecipe:
+    """The recipe with folders in place of the names of trained encoders. Raises UserError for a name without one."""
+    sides = {side: getattr(recipe, side) for side in ("left", "right")}
+    found = {side: each_encoder(v.encoder, lambda name: _located(name, home)) for side, v in sides.items()}
+    return recipe.model_copy(update={s: v.model_copy(update={"encoder": found[s]}) for s, v in sides.items()})
+
+
+def _start_located(recipe: Any, home: Home) -> Any:
+    model = recipe.model
+    if model.weights is not None:
+        model = model.model_copy(update={"weights": _located(model.weights, home)})
+    return recipe.model_copy(update={"model": model})
+
+
+def _located(encoder: str, home: Home) -> str:
+    if not encoder.startswith(TRAINED):
+        return encoder
+    name = encoder.removeprefix(TRAINED)
+    folder = Folder.at(name if "/" in name else home.results(name) / ENCODER)
+    if folder.exists(ABOUT):
+        return TRAINED + folder.path
+    have = sorted(p.parent.parent.name for p in home.path.glob(f"results/*/{ENCODER}/{ABOUT}"))
+    known = f"trained so far: {', '.join(have)}" if have else "none was trained in this home yet"
+    raise UserError(
+        f"there is no trained encoder {name!r} ({known})",
+        where=folder.path,
+        do="run `isthmus run encode-images` or `encode-texts` first",
+    )
