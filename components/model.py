@@ -8,7 +8,7 @@ pictures of small corpora, a PNG thumbnail), and ``trained/`` with the encoders 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal

@@ -95,7 +95,8 @@ class _Unit:
             rows = _without_blank_views(rows, source.modality)
         self.index.append(_index(rows, source.modality))
         extras = {e: pa.array(rows.extras[e], pa.string()) for e in source.extras}
-        self.data.append(pa.table({**dict(zip(source.views, rows.views, strict=True)), **extras}))
+        names = [source.modality, *source.views[1:]]  # a path column has become pictures
+        self.data.append(pa.table({**dict(zip(names, rows.views, strict=True)), **extras}))
         self.num_bytes += sum(view.nbytes for view in rows.views)
         self.num_rows += len(rows)
 
