@@ -54,7 +54,9 @@ def auto_step(
     """
     names = candidate_names(settings)
     seeded = {"seed": fit_config["seed"], "controls": controls}
-    rows = make("auto-rows", run="auto_rows", config=dict(fit_config), inputs={**dict(encode), "splits": splits})
+    rows = make(
+        "auto-rows", run="auto_rows", version="2", config=dict(fit_config), inputs={**dict(encode), "splits": splits}
+    )
     inputs = {"rows": rows, "splits": splits}
     views: dict[str, Step] = {}
     if any(CANDIDATES[name].spectral for name in names):

@@ -16,7 +16,7 @@ from components.bundle import Bundle
 from components.errors import UserError
 from components.evaluation.trials import Trial
 from components.files import Folder
-from pipelines.steps.auto_trials import AutoTrials, TrialRows, load_ground, trial_name
+from pipelines.steps.auto_trials import AutoTrials, Grounds, TrialRows, trial_name
 from pipelines.steps.auto_views import RECORD as VIEWS_RECORD
 
 RECORD = "candidate.json"
@@ -55,8 +55,9 @@ def run(ctx: StepContext) -> Facts:
     cv: Facts = {}
     skipped, fits, seconds = "", 0, 0.0
     try:
+        grounds = _grounds(ctx)
         for trial in trials.trials:
-            fitted = _Fitted(ctx, trials, trial)
+            fitted = _Fitted(ctx, trials, trial, grounds)
             bundle = Bundle()
             save_candidate(bundle, fitted.fit)
             bundle.save(ctx.out, _file(trial))
@@ -71,17 +72,24 @@ def run(ctx: StepContext) -> Facts:
     return {"fits": fits, "cpu_seconds": seconds, "skipped": skipped, **cv}
 
 
+def _grounds(ctx: StepContext) -> Grounds | None:
+    """Views, if the candidate wants any. Raises UserError: there are none."""
+    if not CANDIDATES[ctx.config["candidate"]].spectral:
+        return None
+    if skipped := ctx.inputs["views"].read_json(VIEWS_RECORD)["skipped"]:
+        raise UserError(skipped)
+    return Grounds(ctx.inputs["views"])
+
+
 class _Fitted:
     """One trial's fit and what it was made from. Raises UserError if it cannot be made."""
 
-    def __init__(self, ctx: StepContext, trials: AutoTrials, trial: Trial) -> None:
+    def __init__(self, ctx: StepContext, trials: AutoTrials, trial: Trial, grounds: Grounds | None) -> None:
         self.ctx, self.trials, name = ctx, trials, str(ctx.config["candidate"])
         self.rows = trials.rows(trial)
         self.ground = trials.ground(self.rows)
-        if CANDIDATES[name].spectral:
-            if skipped := ctx.inputs["views"].read_json(VIEWS_RECORD)["skipped"]:
-                raise UserError(skipped)
-            self.ground = load_ground(ctx.inputs["views"], trials.ground_name(trial), self.ground)
+        if grounds:
+            self.ground = grounds.load(trials.ground_name(trial), self.ground)
         rows: TrialRows = self.rows
         self.fit = fit_candidate(name, rows.left, rows.right, rows.pairs, seed=trials.seed, ground=self.ground)
 

@@ -6,13 +6,14 @@ from cluster.workflow.step import Facts, StepContext
 from components.corpora.splits import Splits
 from components.evaluation.trials import sample_unpaired
 from components.transforms import save_transform
+from pipelines.steps.auto_trials import MAX_ROWS
 from pipelines.steps.fit import SIDES, standardized_side
 
 
 def run(ctx: StepContext) -> Facts:
     """Write embeddings ``left`` and ``right`` of all rows that any fit reads, and the standardisers that made them."""
     splits, seed = Splits.read(ctx.inputs["splits"]), int(ctx.config["seed"])
-    unpaired = sample_unpaired(splits, seed)
+    unpaired = sample_unpaired(splits, seed, MAX_ROWS)
     facts: Facts = {}
     for side in SIDES:
         made = standardized_side(ctx, side, splits, unpaired)

@@ -1,8 +1,9 @@
 """What the branches of ``auto`` share: the fits to make, the rows that each learns from, and the graphs of those rows.
 
 A row that is known as a pair must not be in the graph: cross-validation would find it sharper than a new row. So each
-draw needs graphs without its own pairs. Where the pairs of all draws together are few among the unpaired rows, they are
-all left out, and one graph serves every draw; else (small corpora, where graphs cost little) each draw gets its own.
+draw needs graphs without its own pairs. Where the pairs of all draws together are few among the unpaired rows, or many
+rows stay without them, they are all left out, and one graph serves every draw; else (small corpora, where graphs cost
+little) each draw gets its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from components.alignment.candidate_files import load_views, save_views
 from components.alignment.protocol import Pairs
 from components.alignment.selection import at_most
 from components.alignment.tuned import FEW, Ground, make_ground
+from components.alignment.views import ViewConfig, Views
 from components.bundle import Bundle
 from components.corpora.splits import Splits
 from components.embeddings import Embeddings
@@ -27,6 +29,8 @@ from components.files import Folder
 from pipelines.steps.fit import SIDES, make_world
 
 ALL_DRAWS = "all-draws"
+MAX_ROWS = ViewConfig.max_rows  # more would not enter a graph
+MANY_ROWS = 4000  # with this many, a graph gains little from more
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class AutoTrials:
         """From inputs ``rows`` and ``splits`` and config ``seed`` and ``controls``."""
         splits, seed = Splits.read(ctx.inputs["splits"]), int(ctx.config["seed"])
         features = {side: Embeddings.read(ctx.inputs["rows"].sub(side)) for side in SIDES}
-        sampled = sample_unpaired(splits, seed)
+        sampled = sample_unpaired(splits, seed, MAX_ROWS)
         fewer = spared(splits, sampled)
         unpaired = fewer or sampled
         worlds = {NONE: make_world(splits, unpaired, features)}
@@ -102,12 +106,12 @@ def trial_name(trial: Trial) -> str:
 
 
 def spared(splits: Splits, unpaired: tuple[list[str], list[str]]) -> tuple[list[str], list[str]] | None:
-    """The unpaired ids without the pairs of any draw; None if that would cost more than a tenth of them."""
+    """The unpaired ids without the pairs of any draw; None if that would cost a small corpus more than a tenth."""
     drawn = [pair for draws in splits.draws.values() for draw in draws for pair in draw]
     known = [{pair[n] for pair in drawn} for n in (0, 1)]
     left, right = ([i for i in ids if i not in known[n]] for n, ids in enumerate(unpaired))
-    few = all(FEW * len(k) >= (FEW - 1) * len(ids) for k, ids in zip((left, right), unpaired, strict=True))
-    return (left, right) if few else None
+    enough = [min(MANY_ROWS, len(ids) * (FEW - 1) / FEW) for ids in unpaired]
+    return (left, right) if len(left) >= enough[0] and len(right) >= enough[1] else None
 
 
 def save_ground(folder: Folder, name: str, ground: Ground) -> None:
@@ -119,9 +123,20 @@ def save_ground(folder: Folder, name: str, ground: Ground) -> None:
     bundle.save(folder, f"{name}.safetensors")
 
 
-def load_ground(folder: Folder, name: str, plain: Ground) -> Ground:
-    """``plain`` with the views that :func:`save_ground` wrote for its rows."""
-    bundle = Bundle.load(folder, f"{name}.safetensors")
-    inner = load_views(bundle.sub("inner"))
-    full = load_views(bundle.sub("full")) if "views.json" in bundle.sub("full") else inner
-    return replace(plain, full=replace(plain.full, views=full), inner=replace(plain.inner, views=inner))
+class Grounds:
+    """Reads what :func:`save_ground` wrote. The last one is kept, as many trials in a row may share it."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder, self._name = folder, ""
+        self._views: tuple[Views | None, Views | None] = (None, None)
+
+    def load(self, name: str, plain: Ground) -> Ground:
+        """``plain`` with the views of its rows."""
+        if name != self._name:
+            self._name, self._views = name, self._read(Bundle.load(self._folder, f"{name}.safetensors"))
+        full, inner = self._views
+        return replace(plain, full=replace(plain.full, views=full), inner=replace(plain.inner, views=inner))
+
+    def _read(self, bundle: Bundle) -> tuple[Views, Views]:
+        inner = load_views(bundle.sub("inner"))
+        return load_views(bundle.sub("full")) if "views.json" in bundle.sub("full") else inner, inner

@@ -17,7 +17,7 @@ from components.evaluation.controls import NONE
 from components.evaluation.trials import Trial, score_trial
 from components.transforms import Chain, load_transform, save_transform
 from pipelines.steps.auto_candidate import Branch
-from pipelines.steps.auto_trials import AutoTrials, TrialRows, load_ground
+from pipelines.steps.auto_trials import AutoTrials, Grounds, TrialRows
 from pipelines.steps.auto_views import RECORD as VIEWS_RECORD
 from pipelines.steps.fit import SIDES
 from pipelines.steps.scores import headline
@@ -31,10 +31,12 @@ def run(ctx: StepContext) -> Facts:
     maps ``left`` and ``right``, which take the encoder's own rows."""
     trials = AutoTrials.read(ctx)
     branches = [Branch.read(ctx.inputs[f"{PREFIX}{name}"]) for name in ctx.config["candidates"]]
+    views = ctx.inputs.get("views")
+    grounds = Grounds(views) if views and not views.read_json(VIEWS_RECORD)["skipped"] else None
     told: dict[str, Any] = {}
     ranks, diagnostics = [], []
     for trial in trials.trials:
-        choice = _Choice(ctx, trials, trial, branches)
+        choice = _Choice(trials, trial, branches, grounds)
         scored = score_trial(trial, choice.result.alignment, trials.worlds[trial.control])
         ranks.append(scored.ranks)
         diagnostics.append(scored.facts())
@@ -62,10 +64,12 @@ def _write_maps(ctx: StepContext, primary: Alignment) -> None:
 class _Choice:
     """What ``auto`` makes of one trial."""
 
-    def __init__(self, ctx: StepContext, trials: AutoTrials, trial: Trial, branches: list[Branch]) -> None:
-        self.ctx, self.trials, self.trial, self.branches = ctx, trials, trial, branches
+    def __init__(self, trials: AutoTrials, trial: Trial, branches: list[Branch], grounds: Grounds | None) -> None:
+        self.trials, self.trial, self.branches = trials, trial, branches
         self.rows: TrialRows = trials.rows(trial)
-        self.views = self._views()
+        self.views: Views | None = None
+        if grounds:
+            self.views = grounds.load(trials.ground_name(trial), trials.ground(self.rows)).full.views
         self.result = self._choose()
 
     def fits(self, *, skipped: bool) -> list[CandidateFit]:
@@ -85,13 +89,6 @@ class _Choice:
             "left_out": {b.name: b.skipped for b in self.branches if b.skipped and not b.judged},
             "cpu_seconds": {b.name: b.seconds for b in self.branches},
         }
-
-    def _views(self) -> Views | None:
-        views = self.ctx.inputs.get("views")
-        if views is None or views.read_json(VIEWS_RECORD)["skipped"]:
-            return None
-        name = self.trials.ground_name(self.trial)
-        return load_ground(views, name, self.trials.ground(self.rows)).full.views
 
     def _choose(self) -> AutoResult:
         rows, seed = self.rows, self.trials.seed

@@ -87,7 +87,7 @@ def test_one_graph_serves_all_draws_where_their_pairs_are_few(ran: tuple[AlignWo
     assert spared(splits, sample_unpaired(splits, 0)) is None
     names = trials_of(world).grounds()
     assert len(names) == 2 + 2 + 2  # shuffled pairs share those of their draw
-    many = [f"x{n}" for n in range(5000)]
+    many = [f"x{n}" for n in range(5000)]  # far more than ten times the pairs
     left, right = spared(splits, (splits.unpaired_left + many, splits.unpaired_right + many)) or ([], [])
     drawn = {p[0] for draws in splits.draws.values() for draw in draws for p in draw}
     assert set(many) <= set(left) and not drawn & set(left) and len(left) == len(right)
