@@ -179,16 +179,16 @@ class TeacherPlanBlock(Model):
     """Heads that learn from the pairs and from a teacher's transport plan of unpaired rows (KLOT)."""
 
     rows: Count = Field(4000, description="unpaired rows a side at most; above 20,000 Ray Train is used anyway")
-    alphas: tuple[NonNegative, ...] = Field((0.1, 1.0), description="candidates for the plans' weight; 0 is one always")
-    steps: tuple[Count, ...] = Field((20, 60), description="candidates for the steps; the teacher alone is one always")
+    alphas: tuple[NonNegative, ...] = Field((1.0,), description="candidates for the plans' weight; 0 is one always")
+    steps: tuple[Count, ...] = Field((15, 45), description="candidates for the steps; the teacher alone is one always")
     teachers: tuple[Literal["csa", "kernel-ridge"], ...] = ("csa", "kernel-ridge")
     dim: Count = Field(128, description="shared dimensions at most")
     block: Annotated[int, Field(ge=2)] = Field(256, description="unpaired rows of each side that share a plan")
     blocks: Count = Field(2, description="plans of a step; workers share them")
-    epsilon: Positive = Field(0.05, description="entropy of the heads' plan, in units of the cosine")
+    epsilon: Positive = Field(0.1, description="entropy of the heads' plan, in units of the cosine")
     target_epsilon: Positive = Field(0.02, description="entropy of the teacher's plan")
     rho: Positive | None = Field(None, description="price of mass that stays unmatched; null: all is matched")
-    sweeps: Count = Field(50, description="of Sinkhorn at most")
+    sweeps: Count = Field(30, description="of Sinkhorn at most")
     temperature: Positive = Field(0.1, description="of InfoNCE on the pairs")
     lr: Positive = 1e-3
     weight_decay: NonNegative = 0.1
