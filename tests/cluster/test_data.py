@@ -360,3 +360,13 @@ def test_views_do_not_depend_on_the_order_of_the_rows(tmp_path: Path) -> None:
     for name, some in (("a", rows), ("b", random.Random(1).sample(rows, 90))):
         shard_views(write_jsonl(tmp_path / f"{name}.jsonl", some), tmp_path / name, text=("name", "words"))
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
+
+
+def test_pictures_that_a_column_of_paths_names_become_pictures(tmp_path: Path) -> None:
+    for n in range(3):
+        (tmp_path / f"{n}.png").write_bytes(png(40 * n))
+    table = write_jsonl(tmp_path / "t.jsonl", [{"id": f"p{n}", "path": f"{n}.png"} for n in range(3)])
+    assert shard(table, tmp_path / "out").modality == "image"
+    rows = Folder.at(tmp_path / "out").read_table("shards")
+    assert rows.column_names == ["id", "image"]
+    assert dict(zip(rows["id"].to_pylist(), rows["image"].to_pylist(), strict=True))["p2"] == png(80)

@@ -102,7 +102,9 @@ def test_every_command_explains_itself(command: str) -> None:
 def test_recipes_are_listed_and_printed() -> None:
     assert "emoji" in isthmus("recipes").output and "sue" in isthmus("recipes").output
     assert "pairs_budget: 100" in isthmus("recipes", "--show", "emoji").output
-    assert "efficientnet-lite0" in isthmus("recipes", "--encoders").output
+    told = isthmus("recipes", "--encoders").output
+    assert "efficientnet-lite0" in told and "encoder: [efficientnet-lite0, hog-color]" in told
+    assert "use-multilingual" in isthmus("recipes", "--show", "emoji-all").output
 
 
 def test_plan_and_help_import_no_heavy_library(tmp_path: Path) -> None:
