@@ -21,6 +21,7 @@ from components.alignment.nested import Block, PairScores, nested, rank_pairs
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.ridge_map import RidgeMap
 from components.alignment.self_training import SelfTraining
+from components.alignment.spectral_transport import SpectralTransport
 from components.alignment.tuned import Ground, MakeFamily, make_ground, with_views
 from components.alignment.views import Views
 from components.errors import UserError
@@ -57,6 +58,7 @@ CANDIDATES: dict[str, Entry] = {
     "fused-kernel-ridge": Entry(FusedKernelRidge().family, spectral=True),
     "fused-csa": Entry(FusedCSA().family, spectral=True),
     "functional-map": Entry(FunctionalMap().family, spectral=True, kept="unless-far-behind"),
+    "spectral-transport": Entry(SpectralTransport().family, spectral=True, kept="unless-far-behind"),
     "self-training": Entry(SelfTraining().family, kept="if-ahead"),
 }
 LINEAR = tuple(name for name, entry in CANDIDATES.items() if entry.linear)

@@ -37,7 +37,7 @@ class FusedKernelRidge(TunedAligner):
 
     spectral: ClassVar[bool] = True
     name: ClassVar[str] = "kernel ridge on fused rows"
-    weights: tuple[float, ...] = (0.3, 1.0)
+    weights: tuple[float, ...] = (0.3, 1.0, 3.0)
     sharpness: tuple[float, ...] = (3.0, 1.0)
     ridges: tuple[float, ...] = (0.5, 0.1, 2.0)
     seed: int = 0
@@ -62,7 +62,7 @@ class FusedCSA(TunedAligner):
 
     spectral: ClassVar[bool] = True
     name: ClassVar[str] = "CSA on fused rows"
-    weights: tuple[float, ...] = (0.5, 1.0)
+    weights: tuple[float, ...] = (0.5, 1.0, 3.0)
     ridges: tuple[float, ...] = (1.6, 6.4, 25.6)
     gammas: tuple[float, ...] = (1.0, 0.5, 1.5)
     seed: int = 0
@@ -75,9 +75,9 @@ class FusedCSA(TunedAligner):
         return _family(world.spectral(), self.weights, params, ("ridge", "gamma"), _csa_path)
 
 
-def fused_rows(view: View, weight: float) -> Transform:
+def fused_rows(view: View, weight: float, *, time: float = DIFFUSION_TIME, dim: int = DIM) -> Transform:
     """Rows of ``view`` -> unit raw row beside ``weight`` times the unit row of diffusion coordinates. [N, D + K]"""
-    spectral = Chain([view.diffusion_columns(DIFFUSION_TIME, DIM), UnitRows(), Scale(weight)])
+    spectral = Chain([view.diffusion_columns(time, dim), UnitRows(), Scale(weight)])
     return Concat([Chain([view.raw_columns(), UnitRows()]), spectral])
 
 
