@@ -59,7 +59,7 @@ CANDIDATES: dict[str, Entry] = {
     "fused-csa": Entry(FusedCSA().family, spectral=True),
     "functional-map": Entry(FunctionalMap().family, spectral=True, kept="unless-far-behind"),
     "spectral-transport": Entry(SpectralTransport().family, spectral=True, kept="unless-far-behind"),
-    "self-training": Entry(SelfTraining().family, kept="if-ahead"),
+    "self-training": Entry(SelfTraining().family, kept="unless-far-behind"),
 }
 LINEAR = tuple(name for name, entry in CANDIDATES.items() if entry.linear)
 

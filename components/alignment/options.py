@@ -17,7 +17,7 @@ from components.alignment.nested import Block, PairScores, rank_pairs
 from components.alignment.stack import stack
 
 BANK = "+bank"
-FIXED_SUM = ("kernel-ridge", "fused-kernel-ridge", "fused-csa")
+FIXED_SUM = ("procrustes", "kernel-ridge", "fused-kernel-ridge", "fused-csa", "self-training")
 FIXED, STACK = "fixed-sum", "stack"
 # Among some twenty options the best by luck is about two standard errors ahead.
 CLEARLY = 2.0
