@@ -21,7 +21,9 @@ from pipelines.views import View, views_of
 Engine = Literal["ray", "local"]
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
-FIT_VERSIONS: dict[str, str] = {"self-training": "2"}  # of what has other results than it had
+FIT_VERSIONS: dict[str, str] = dict.fromkeys(
+    ("self-training", "functional-map", "fused-kernel-ridge", "fused-csa"), "2"
+)  # of what has other results than it had
 ON_RANDOM_PAIRS = "kernel-ridge (random pairs)"
 CONTROLLED: tuple[AlignerName, ...] = ("ridge-cca", "kernel-ridge")
 

@@ -87,6 +87,6 @@ def _limits(name: str, settings: Auto, num: int) -> dict[str, Any]:
     limits: dict[str, Any] = {}
     if settings.budget_s is not None:
         limits["share_s"] = settings.budget_s / num
-    if settings.stop_early and CANDIDATES[name].kept != "always":
-        limits |= {"stop_early": CANDIDATES[name].kept, "references": {r: CANDIDATES[r].version for r in REFERENCES}}
+    if settings.stop_early and CANDIDATES[name].costly:
+        limits |= {"stop_early": True, "references": {r: CANDIDATES[r].version for r in REFERENCES}}
     return limits

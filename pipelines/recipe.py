@@ -31,6 +31,7 @@ AlignerName = Literal[
     "ridge-map",
     "asif",
     "functional-map",
+    "spectral-transport",
     "fused-kernel-ridge",
     "fused-csa",
     "semi-cca",

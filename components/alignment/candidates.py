@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -37,15 +37,14 @@ class Entry:
         make: how its family is made.
         spectral: it wants a graph.
         linear: it is a simple linear map.
-        kept: on further draws, after the first one was judged. ``unless-far-behind`` pays for what takes seconds a fit;
-            ``if-ahead`` for what takes longer than all others together: it has to show that it is worth it.
+        costly: given up after the first draw of the pairs if it is far behind there.
         version: raised whenever its results change, so that its cached fits are made again.
     """
 
     make: MakeFamily
     spectral: bool = False
     linear: bool = False
-    kept: Literal["always", "unless-far-behind", "if-ahead"] = "always"
+    costly: bool = False
     version: str = "1"
 
 
@@ -55,11 +54,11 @@ CANDIDATES: dict[str, Entry] = {
     "ridge-map": Entry(RidgeMap().family, linear=True),
     "kernel-ridge": Entry(kernel_ridge_family),
     "asif": Entry(Asif().family),
-    "fused-kernel-ridge": Entry(FusedKernelRidge().family, spectral=True),
-    "fused-csa": Entry(FusedCSA().family, spectral=True),
-    "functional-map": Entry(FunctionalMap().family, spectral=True, kept="unless-far-behind"),
-    "spectral-transport": Entry(SpectralTransport().family, spectral=True, kept="unless-far-behind"),
-    "self-training": Entry(SelfTraining().family, kept="unless-far-behind"),
+    "fused-kernel-ridge": Entry(FusedKernelRidge().family, spectral=True, version="2"),
+    "fused-csa": Entry(FusedCSA().family, spectral=True, version="2"),
+    "functional-map": Entry(FunctionalMap().family, spectral=True, costly=True, version="2"),
+    "spectral-transport": Entry(SpectralTransport().family, spectral=True, costly=True),
+    "self-training": Entry(SelfTraining(rounds=(0, 1, 3), shrinkages=(0.9,)).family, costly=True, version="2"),
 }
 LINEAR = tuple(name for name, entry in CANDIDATES.items() if entry.linear)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from components.alignment.candidates import CANDIDATES, LINEAR, CandidateFit, fit_candidate
+from components.alignment.candidates import LINEAR, CandidateFit, fit_candidate
 from components.alignment.options import CLEARLY, advantage
 from components.alignment.protocol import Pairs
 from components.alignment.tuned import Ground, with_views
@@ -23,23 +23,21 @@ ALWAYS = (*LINEAR, "kernel-ridge")  # the guard, and what the others are measure
 def why_behind(fit: CandidateFit, ground: Ground, pairs: Pairs, *, seed: int) -> str:
     """A sentence if ``fit`` does not do well enough, beside the better reference, to be fitted on further draws.
 
-    What its entry says decides: ``unless-far-behind`` gives it up if it is behind by more than two standard errors of
-    the difference pair by pair and by ``MARGIN``, ``if-ahead`` if its mean is not above the reference's.
+    Far behind is by more than two standard errors of the difference pair by pair, and by ``MARGIN``.
 
     Args:
         fit: of :func:`fit_candidate` on the same rows, pairs and seed.
         ground: its unpaired rows, with views if they are there already.
     """
-    left, right, kept = ground.full.left, ground.full.right, CANDIDATES[fit.name].kept
+    left, right = ground.full.left, ground.full.right
     known = [fit_candidate("kernel-ridge", left, right, pairs, seed=seed, ground=ground)]
     with suppress(UserError):  # too few rows for a graph: one reference must do
         known.append(fit_candidate("fused-kernel-ridge", left, right, pairs, seed=seed, ground=with_views(ground)))
     best = max(known, key=lambda f: f.cv.score.mean())
     gain, error = advantage(fit.cv, best.cv)
-    told = f"{gain:+.2f} ± {error:.2f} in log rank against {best.name} on the first draw"
-    if kept == "unless-far-behind" and gain < -max(CLEARLY * error, MARGIN):
-        return f"far behind: {told}"
-    return f"not ahead, and costly: {told}" if kept == "if-ahead" and gain <= 0 else ""
+    if gain >= -max(CLEARLY * error, MARGIN):
+        return ""
+    return f"far behind: {gain:+.2f} ± {error:.2f} in log rank against {best.name} on the first draw"
 
 
 def why_too_dear(fit: CandidateFit, num_fits: int, share_s: float) -> str:

@@ -86,6 +86,7 @@ def fit_map(
     commute: float,
     ridge: float,
     columns: tuple[np.ndarray, np.ndarray],
+    *,
     soft: tuple[Pairs, Pairs] | None = None,
     share: float = 0.0,
 ) -> Alignment:
@@ -102,8 +103,8 @@ def fit_map(
     dim = pairs.left.shape[1]
     penalty = commute * dim * rank_distance(dim)
     there, back = soft or (pairs, pairs)
-    to_right = solve_map(pairs.left, pairs.right, penalty, ridge, (there.left, there.right), share)
-    to_left = solve_map(pairs.right, pairs.left, penalty, ridge, (back.right, back.left), share)
+    to_right = solve_map(pairs.left, pairs.right, penalty, ridge, soft=(there.left, there.right), share=share)
+    to_left = solve_map(pairs.right, pairs.left, penalty, ridge, soft=(back.right, back.left), share=share)
     x_weight, y_weight = Columns(0, dim, columns[0]), Columns(0, dim, columns[1])
     zero = np.zeros(dim)
     left = Concat([Chain([Linear(zero, to_right), y_weight, UnitRows()]), Chain([x_weight, UnitRows()])])
@@ -122,6 +123,7 @@ def solve_map(
     target: np.ndarray,
     penalty: np.ndarray,
     ridge: float,
+    *,
     soft: tuple[np.ndarray, np.ndarray] | None = None,
     share: float = 0.0,
 ) -> np.ndarray:

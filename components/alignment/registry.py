@@ -19,6 +19,7 @@ from components.alignment.ridge_cca import RidgeCCA
 from components.alignment.ridge_map import RidgeMap
 from components.alignment.self_training import SelfTraining
 from components.alignment.semi_cca import SemiCCA
+from components.alignment.spectral_transport import SpectralTransport
 from components.alignment.teacher_plan import TeacherPlan
 from components.alignment.wasserstein_procrustes import WassersteinProcrustes
 from components.errors import UserError
@@ -57,6 +58,9 @@ METHODS: dict[str, Method] = {
     "asif": Method(config=Asif, defaults={}, summary="relative representations: similarities to the known pairs"),
     "functional-map": Method(
         config=FunctionalMap, defaults={}, summary="map between both sides' eigenvectors that commutes with their walks"
+    ),
+    "spectral-transport": Method(
+        config=SpectralTransport, defaults={}, summary="functional map taught by a transport plan of unpaired rows"
     ),
     "fused-kernel-ridge": Method(
         config=FusedKernelRidge, defaults={}, summary="kernel ridge on rows beside their diffusion coordinates"

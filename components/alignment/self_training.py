@@ -20,7 +20,7 @@ from components.alignment.semi_cca import Reduced, Spectrum, canonical_path, cro
 from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired
 
 GAMMA = 1.0
-MAX_SWEEPS = 25
+MAX_SWEEPS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,8 @@ class SelfTraining(TunedAligner):
     """
 
     name: ClassVar[str] = "self-training"
-    rounds: tuple[int, ...] = (0, 1, 3)
-    shrinkages: tuple[float, ...] = (0.9,)
+    rounds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    shrinkages: tuple[float, ...] = (0.9, 0.5)
     weight: float = 0.5
     block: int = 500
     epsilon: float = 0.05

@@ -118,7 +118,9 @@ class _School:
 
     def students(self, pairs: Pairs, soft: tuple[Pairs, Pairs], share: float, ridge: float) -> list[Alignment]:
         spectral = self.spectral(soft[0]), self.spectral(soft[1])
-        mapped = fit_map(self.spectral(pairs), STUDENT_COMMUTE, MAP_RIDGE, self.student_weights, spectral, share)
+        mapped = fit_map(
+            self.spectral(pairs), STUDENT_COMMUTE, MAP_RIDGE, self.student_weights, soft=spectral, share=share
+        )
         there, back = self.fused(soft[0]), self.fused(soft[1])
         return self.on_features(mapped, _ridge_both_ways(self.fused(pairs), (there, back), share, ridge))
 
@@ -170,9 +172,7 @@ def _plan(scores: np.ndarray, epsilon: float) -> np.ndarray:
 def _ridge_both_ways(pairs: Pairs, soft: tuple[Pairs, Pairs], share: float, ridge: float) -> Alignment:
     there = _ridge((pairs.left, pairs.right), (soft[0].left, soft[0].right), share, ridge)
     back = _ridge((pairs.right, pairs.left), (soft[1].right, soft[1].left), share, ridge)
-    return Alignment(
-        Concat([Chain([there, UnitRows()]), UnitRows()]), Concat([UnitRows(), Chain([back, UnitRows()])])
-    )
+    return Alignment(Concat([Chain([there, UnitRows()]), UnitRows()]), Concat([UnitRows(), Chain([back, UnitRows()])]))
 
 
 def _ridge(

@@ -15,8 +15,9 @@ import numpy as np
 from components.alignment.ensemble import scaled, sum_blocks
 from components.alignment.nested import Block
 
-# In pairs. At 50 pairs weights that fit them lose more on new rows than any weights gain; at 500 they gain.
-SHRINKAGE = 20.0
+# In pairs. At 50 pairs weights that fit them lose more on new rows than any weights gain; at 500 they gain. Below 50
+# the pull stays as it is there: harder, it would keep members that the pairs show to be useless.
+SHRINKAGE, LEAST_PAIRS = 20.0, 50
 LEAST_SCALE = 0.3
 MAX_ITERATIONS = 60
 
@@ -60,7 +61,7 @@ def _weights(folds: Sequence[_Queries], prior: np.ndarray) -> np.ndarray:
     along = [np.tensordot(prior.astype(np.float32), q, 1)[None] for q in queries]
     scale = _maximise(along, np.zeros(1), 0.0)[0]
     # Weights of the size that the fixed sum wants are pulled by the same share, whatever the scale of a world's scores.
-    return _maximise(queries, scale * prior, (SHRINKAGE / num_pairs / max(scale, LEAST_SCALE)) ** 2)
+    return _maximise(queries, scale * prior, (SHRINKAGE / max(num_pairs, LEAST_PAIRS) / max(scale, LEAST_SCALE)) ** 2)
 
 
 def _maximise(queries: Sequence[np.ndarray], centre: np.ndarray, ridge: float) -> np.ndarray:

@@ -26,6 +26,7 @@ _METHODS = {
     "ridge-map": "Ridge map",
     "asif": "ASIF",
     "functional-map": "Functional map",
+    "spectral-transport": "Spectral map taught by transport",
     "fused-kernel-ridge": "Fused kernel ridge",
     "fused-csa": "Fused CSA",
     "semi-cca": "Semi-supervised CCA",
