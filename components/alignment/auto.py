@@ -3,9 +3,9 @@
 Candidates are judged by nested cross-validation with unpaired distractors. The default is a stack of all of them,
 corrected for hubness by an unpaired bank: weights learned out of fold, shrunk towards a fixed sum (of methods that are
 good on most corpora, or of spectral ones where these are surely ahead, each over its spread), because at few pairs
-cross-validation is too weak to pick one of many. Single candidates and the fixed sum replace it only where they beat it pair by pair by more than two
-standard errors, and the best simple linear map where the stack adds nothing to it. Nothing looks at a gallery. Cost is
-linear in the unpaired rows.
+cross-validation is too weak to pick one of many. Single candidates and the fixed sum replace it only where they beat it
+pair by pair by more than two standard errors, and the best simple linear map where the stack adds nothing to it.
+Nothing looks at a gallery. Cost is linear in the unpaired rows.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def solve_map(
         more_gram, more_cross = moments(*soft)
         gram, cross = (1 - share) * gram + share * more_gram, (1 - share) * cross + share * more_cross
     systems = gram[None] + (penalty.T + ridge)[:, :, None] * np.eye(len(gram))
-    return np.linalg.solve(systems, cross.T[:, :, None])[:, :, 0].T
+    return np.ascontiguousarray(np.linalg.solve(systems, cross.T[:, :, None])[:, :, 0].T)
 
 
 def moments(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

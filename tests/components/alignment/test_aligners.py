@@ -31,6 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "semi-cca": {"shrinkages": (0.5,), "gammas": (1.0,)},
     "self-training": {"rounds": (0,), "shrinkages": (0.5,)},
     "functional-map": {},
+    "spectral-transport": {"dim": 30, "rounds": 1},
     "fused-kernel-ridge": {"weights": (0.3,), "sharpness": (1.0,), "ridges": (0.5,)},
     "fused-csa": {"weights": (0.5,), "ridges": (1.6,), "gammas": (1.0,)},
     "contrastive-mlp": {"dim": 16, "hidden": 32, "max_steps": 40},
@@ -190,7 +191,7 @@ def test_degenerate_input_is_refused_in_a_sentence(name: str, bad: str) -> None:
         fit_wide(name, known, extra)
 
 
-@pytest.mark.parametrize("name", [n for n in SMALL if n not in ("functional-map", "fused-kernel-ridge", "fused-csa")])
+@pytest.mark.parametrize("name", [n for n in SMALL if not METHODS[n].config.__dict__.get("spectral")])
 def test_one_tight_cluster_gives_finite_scores(name: str) -> None:
     """All rows nearly the same: nothing can be found, but nothing may break either. (A graph may refuse it.)"""
     tight = [Pairs(1 + 1e-3 * p.left, 1 + 1e-3 * p.right) for p in (WIDE_KNOWN, WIDE_EXTRA)]
