@@ -59,26 +59,31 @@ class KernelDomain:
     def g(self) -> torch.Tensor:
         return self.v.log() + self._g0
 
-    def error(self) -> torch.Tensor:
-        rows, columns = self.u * self.times(self.v), self.v * self.times_transposed(self.u)
-        return self.problem.error(rows, columns, self.f_shifted, self.g)
+    def sums(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """K v and Kᵀ u of the state."""
+        return self.times(self.v), self.times_transposed(self.u)
 
-    def sound(self) -> torch.Tensor:
+    def error(self, sums: tuple[torch.Tensor, torch.Tensor] | None = None) -> torch.Tensor:
+        """Marginal error [...]."""
+        rows, columns = sums or self.sums()
+        return self.problem.error(self.u * rows, self.v * columns, self.f_shifted, self.g)
+
+    def sound(self, sums: tuple[torch.Tensor, torch.Tensor] | None = None) -> torch.Tensor:
         """Booleans [...]: all numbers finite, and what was dropped from K can matter to no row and no column.
 
         A dropped entry is below ``tiny``, so row i lost at most u_i·tiny·Σv of its mass u_i·(Kv)_i; columns likewise.
         """
-        lost_rows = self._tiny * self.v.sum(-1) <= SHARE_LOST * _least(self.times(self.v), self.problem.rows)
-        sums = _least(self.times_transposed(self.u), self.problem.columns)
-        lost_columns = self._tiny * self.u.sum(-1) <= SHARE_LOST * sums
+        rows, columns = sums or self.sums()
+        lost_rows = self._tiny * self.v.sum(-1) <= SHARE_LOST * _least(rows, self.problem.rows)
+        lost_columns = self._tiny * self.u.sum(-1) <= SHARE_LOST * _least(columns, self.problem.columns)
         return lost_rows & lost_columns & self.u.isfinite().all(-1) & self.v.isfinite().all(-1)
 
 
 def _kernel(problem: Problem, start: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """X + g₀ − m, m and g₀."""
     if start is None:
-        return problem.logits.clone(), torch.zeros_like(problem.rows), torch.zeros_like(problem.columns)
-    moved = problem.logits + start.unsqueeze(-2)
+        return problem.logits(), torch.zeros_like(problem.rows), torch.zeros_like(problem.columns)
+    moved = problem.logits().add_(start.unsqueeze(-2))
     top = moved.amax(-1)
     return moved.sub_(top.unsqueeze(-1)), top, start.expand_as(problem.columns)
 

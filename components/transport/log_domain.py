@@ -11,7 +11,7 @@ class LogDomain:
     """State of the iteration; ``sweep`` makes one."""
 
     def __init__(self, problem: Problem, start: torch.Tensor | None) -> None:
-        self.problem = problem
+        self.problem, self._logits = problem, problem.logits()
         self._log_rows, self._log_columns = problem.rows.log(), problem.columns.log()
         self.g = torch.zeros_like(problem.columns) if start is None else start.expand_as(problem.columns).clone()
         self.f_shifted = torch.zeros_like(problem.rows)
@@ -30,10 +30,10 @@ class LogDomain:
         return torch.where(log_weights == -torch.inf, log_weights, rest) if self.problem.has_empty else rest
 
     def _sums_of_rows(self) -> torch.Tensor:
-        return (self.problem.logits + self.g.unsqueeze(-2)).logsumexp(-1)
+        return (self._logits + self.g.unsqueeze(-2)).logsumexp(-1)
 
     def _sums_of_columns(self) -> torch.Tensor:
-        return (self.problem.logits + self.f_shifted.unsqueeze(-1)).logsumexp(-2)
+        return (self._logits + self.f_shifted.unsqueeze(-1)).logsumexp(-2)
 
     def error(self) -> torch.Tensor:
         rows = (self.f_shifted + self._sums_of_rows()).exp()

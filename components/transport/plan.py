@@ -94,16 +94,13 @@ class EntropicPlan(TransportPlan):
 
     @property
     def log_plan(self) -> torch.Tensor:
-        return self._log_plan
-
-    @cached_property
-    def _log_plan(self) -> torch.Tensor:
+        """Made anew at each call: one matrix is enough to keep."""
         out = (self.scores - self.row_max.unsqueeze(-1)).div_(self.epsilon)
         return out.add_(self.f_shifted.unsqueeze(-1)).add_(self.g.unsqueeze(-2))
 
     @cached_property
     def _plan(self) -> torch.Tensor:
-        return self.log_plan.exp()
+        return self.log_plan.exp_()
 
     def column_bias(self) -> torch.Tensor:
         """g without its mean, [..., M]: free of the constant that may move between f and g. Empty columns keep −inf."""

@@ -1,4 +1,4 @@
-"""A transport problem as the two domains want it: shifted logits, logarithms of the marginals, damping."""
+"""A transport problem as the domains want it: shifted logits, marginals, what the optimum must have."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ class Problem:
     """One problem or a batch of them.
 
     Attributes:
-        logits: X = (scores − row maximum)/ε, [..., N, M], at most 0. Subtracted before the division: float32 keeps the
-            digits that count.
+        scores: [..., N, M].
         row_max: maxima of the rows, [..., N]; 0 for a row that is masked altogether.
         rows, columns: marginals a [..., N] and b [..., M].
         config: of the solver.
         has_empty: some marginals may be zero.
     """
 
-    logits: torch.Tensor
+    scores: torch.Tensor
     row_max: torch.Tensor
     rows: torch.Tensor
     columns: torch.Tensor
@@ -35,9 +34,16 @@ class Problem:
         """Row maximum/ε [..., N]; f̃ = f + shift is the potential that goes with X."""
         return self.row_max / self.config.epsilon
 
+    def logits(self) -> torch.Tensor:
+        """X = (scores − row maximum)/ε, [..., N, M], at most 0; a new tensor that the caller may overwrite.
+
+        Subtracted before the division: float32 keeps the digits that count.
+        """
+        return (self.scores - self.row_max.unsqueeze(-1)).div_(self.config.epsilon)
+
     def take(self, which: torch.Tensor) -> Problem:
         """The problems [B'] of a batch [B] that ``which`` names."""
-        names = ("logits", "row_max", "rows", "columns")
+        names = ("scores", "row_max", "rows", "columns")
         return replace(self, **{name: getattr(self, name)[which] for name in names})
 
     def wanted_rows(self, f_shifted: torch.Tensor) -> torch.Tensor:
@@ -106,13 +112,12 @@ def make_problem(
         scores = scores.float()
     row_max = scores.amax(-1)
     row_max = torch.where(row_max == -torch.inf, 0, row_max)
-    logits = (scores - row_max.unsqueeze(-1)).div_(config.epsilon)
     rows = _weights(row_weights, scores, -2, "row_weights")
     columns = _weights(column_weights, scores, -1, "column_weights")
     weighted = row_weights is not None or column_weights is not None
     if weighted:
         _check_masses(rows, columns, config)
-    return Problem(logits=logits, row_max=row_max, rows=rows, columns=columns, config=config, has_empty=weighted)
+    return Problem(scores=scores, row_max=row_max, rows=rows, columns=columns, config=config, has_empty=weighted)
 
 
 def _weights(given: torch.Tensor | None, scores: torch.Tensor, axis: int, name: str) -> torch.Tensor:

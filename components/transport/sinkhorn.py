@@ -48,12 +48,11 @@ def sinkhorn(
         solved = _solve(problem, _start(start, problem))
         if config.domain != "kernel" and not bool(solved.error.isfinite().all()):
             check_scores(scores, problem.rows, problem.columns)
-    scores = scores.to(problem.logits.dtype)
     return EntropicPlan(
         marginal_error=solved.error,
         num_iterations=solved.iterations,
         tolerance=config.tolerance,
-        scores=scores,
+        scores=problem.scores,
         epsilon=config.epsilon,
         row_max=problem.row_max,
         f_shifted=solved.f_shifted,
@@ -86,8 +85,9 @@ def _solve(problem: Problem, start: torch.Tensor | None) -> _Solved:
         return _robust(LogDomain(problem, start))
     state = KernelDomain(problem, start)
     sweeps = _iterate(state)
-    sound = state.sound()
-    error = torch.where(sound, state.error(), torch.nan)
+    sums = state.sums()
+    sound = state.sound(sums)
+    error = torch.where(sound, state.error(sums), torch.nan)
     solved = _Solved(
         f_shifted=state.f_shifted, g=state.g, error=error, iterations=sweeps, used_log=torch.zeros_like(sound)
     )
