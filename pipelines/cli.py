@@ -258,6 +258,12 @@ def bench_spectral(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> N
     _bench("spectral", quick, metrics_out)
 
 
+@bench_app.command("objectives")
+def bench_objectives(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
+    """Losses of encoder training: speed against POT, unrolled and tensor forms; a table of what each of them trains."""
+    _bench("objectives", quick, metrics_out)
+
+
 @bench_app.command("alignment")
 def bench_alignment(
     quick: QuickOpt = False,

@@ -17,6 +17,7 @@ BENCHES = {
     "overhead": "pipelines.bench.overhead",
     "encode": "pipelines.bench.encode",
     "spectral": "pipelines.bench.spectral",
+    "objectives": "pipelines.bench.objectives",
 }
 
 
