@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+STEPS = {"digits": 400, "pictures": 300}
+QUICK_STEPS = {"digits": 30, "pictures": 12}
+
 
 def measure(*, quick: bool = False) -> dict[str, Any]:
     """All numbers.
@@ -33,5 +36,5 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
     found |= {"train_overhead": overhead.pop("train_overhead"), "train": overhead}
     with one_thread():
         found["simlap"] |= measure_simlap(steps=300 if quick else 600, seeds=range(1, 2 if quick else 4))
-        found["table"] = measure_table(steps=40 if quick else 400, seeds=range(2 if quick else 5))
+        found["table"] = measure_table(steps=QUICK_STEPS if quick else STEPS, seeds=range(2 if quick else 5))
     return found | {"quick": quick}

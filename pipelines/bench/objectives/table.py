@@ -6,7 +6,7 @@ objectives before the next one begins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,14 @@ WORLDS = {"digits": digits, "pictures": pictures}
 UNTRAINED = "untrained"
 
 
-def measure_table(*, steps: int, seeds: Sequence[int], worlds: Sequence[str] = tuple(WORLDS)) -> dict[str, Any]:
-    """world -> views -> objective -> probe -> mean, low, high. ``untrained`` is the network as it was drawn."""
+def measure_table(*, steps: Mapping[str, int], seeds: Sequence[int]) -> dict[str, Any]:
+    """World -> views -> objective -> probe -> mean, low, high; ``steps`` of each world.
+
+    ``untrained`` is the network as it was drawn.
+    """
     found: dict[str, Any] = {}
-    for world in worlds:
-        found[world] = {views: _rows(world, views, steps, seeds) for views in VIEWS}
+    for world, count in steps.items():
+        found[world] = {views: _rows(world, views, count, seeds) for views in VIEWS}
     return found
 
 

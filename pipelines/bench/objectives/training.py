@@ -17,7 +17,7 @@ from components.objectives.registry import OBJECTIVES, make_objective
 from pipelines.bench.objectives.worlds import VIEWS, World, draw
 
 FEATURES, HIDDEN, OUTPUTS = 32, 256, 64
-BATCH, RATE, MOMENTUM = 256, 1e-3, 0.99
+BATCHES, RATE, MOMENTUM = {"digits": 256, "pictures": 128}, 1e-3, 0.99
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ def train(world: World, trial: Trial, rows: torch.Tensor | None = None) -> Train
     generator = torch.Generator().manual_seed(trial.seed)
     loss = torch.zeros(())
     for step in range(trial.steps):
-        chosen = torch.randperm(len(rows), generator=generator)[:BATCH]
+        chosen = torch.randperm(len(rows), generator=generator)[: BATCHES[world.name]]
         seen = [draw(world.pictures[rows[chosen]], VIEWS[trial.views], generator) for _ in range(2)]
         loss = _loss(parts, slow, torch.cat(seen), classes[chosen], trial.seed * trial.steps + step)
         optimizer.zero_grad()

@@ -53,9 +53,7 @@ def step(name: str, rows: int, session: GlooSession) -> dict[str, np.ndarray]:
     def score(z: torch.Tensor) -> Scored:
         return made(replace(batch, z=z))
 
-    scored = step_gradients(
-        encoder, [mine.flatten(0, 1)], score, views=2, columns=columns, total=rows, session=session
-    )
+    scored = step_gradients(encoder, [mine.flatten(0, 1)], score, views=2, columns=columns, total=rows, session=session)
     parameters = [*encoder.parameters(), *made.parameters()]
     share_out(parameters, session)
     gradients = {f"{name}.{n}": p.grad.numpy() for n, p in enumerate(parameters) if p.grad is not None}
