@@ -74,7 +74,8 @@ def _squares(count: int, side: int, share: float, generator: torch.Generator) ->
     place = torch.arange(side)
     down, across = ((place >= c) & (place < c + length) for c in corner)
     half = torch.rand(count, generator=generator) < 0.5
-    return (down[:, :, None] & across[:, None, :] & half[:, None, None])[:, None]
+    erased: torch.Tensor = (down[:, :, None] & across[:, None, :] & half[:, None, None])[:, None]
+    return erased
 
 
 @lru_cache(maxsize=8)
