@@ -73,9 +73,9 @@ def _line(tried: Tried, chosen: bool) -> Line:
     cells = [
         Cell(text=f"{v['R@1']:.1f}", spread=f"±{v['R@1_se']:.1f}"),
         Cell(text=f"{v['R@10']:.1f}", spread=f"±{v['R@10_se']:.1f}"),
-        Cell(text=f"{v['score']:.2f}", spread=f"±{v['score_se']:.2f}"),
-        Cell(text=f"{v['ahead_of_linear']:+.2f}", spread=f"±{v['ahead_se']:.2f}"),
+        Cell(text=f"{v['score']:.2f}".replace("-", "−"), spread=f"±{v['score_se']:.2f}"),
+        Cell(text=f"{v['ahead_of_linear']:+.2f}".replace("-", "−"), spread=f"±{v['ahead_se']:.2f}"),
         Cell(text=f"{v['seconds']:.1f}"),
     ]
     marks = ["exported"] * chosen + ["given up"] * bool(tried.skipped)
-    return Line(name=method_name(tried.name), cells=cells, marks=marks)
+    return Line(name=method_name(tried.name), cells=cells, marks=marks, chance=bool(tried.skipped))

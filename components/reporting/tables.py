@@ -24,7 +24,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One method's row. ``marks`` are words behind its name, e.g. ``"exported"``."""
+    """One method's row. ``marks`` are words behind its name, e.g. ``"exported"``; ``chance`` rows are muted."""
 
     name: str
     cells: Sequence[Cell]

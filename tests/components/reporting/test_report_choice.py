@@ -20,7 +20,7 @@ def test_candidates_and_corrected_sums_are_shown_and_the_csv_has_all() -> None:
         ("CSA", []),
         ("Functional map", ["given up"]),
     ]
-    assert [c.text for c in table.lines[1].cells] == ["12.0", "40.0", "-2.20", "+0.10", "1.2"]
+    assert [c.text for c in table.lines[1].cells] == ["12.0", "40.0", "−2.20", "+0.10", "1.2"]
     rows = list(csv.DictReader(io.StringIO(table.csv)))
     assert len(rows) == 6 and rows[5]["skipped"].startswith("far behind")
 
