@@ -155,7 +155,9 @@ def search(
 def suggest(
     recipe: RecipeArg = "emoji",
     budget: Annotated[int, typer.Option(help="Items to find partners for, in total.")] = 50,
-    side: Annotated[str, typer.Option(help="Whose items: left, right or both.")] = "left",
+    side: Annotated[
+        str, typer.Option(help="Whose items: left, right or both (one side teaches more than half of each).")
+    ] = "left",
     method: Annotated[str, typer.Option(help="facility-location, k-medoids or kernel-variance.")] = "facility-location",
     known: Annotated[
         Path | None, typer.Option(help="Pairs to go on from (left_id,right_id) [the recipe's, if it has any].")

@@ -16,7 +16,8 @@ SELECTIONS = ("coverage", "random", "sequential")
 class CoverageConfig:
     """How a set of items is judged that stands for its corpus.
 
-    Letters: k(a, b) = exp(b (cos(a, b) - 1)) with cosines of centred rows.
+    Letters: k(a, b) = exp(b (cos(a, b) - 1)) with cosines of centred rows. The defaults were the best of 18 on three
+    picture-text corpora, random and group-disjoint splits taken together.
 
     Attributes:
         method: ``facility-location``: the mean over the corpus of the similarity to the nearest chosen item;
