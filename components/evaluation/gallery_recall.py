@@ -16,7 +16,8 @@ from components.alignment.nested import Block, rank_pairs
 
 KS = (1, 5, 10)
 MAX_TERMS = 64
-_LOG_BOUNDS = (-5.0, 5.0)  # of both parameters: from "always or never" to a hundred rows' worth of certainty
+USUAL = (0.5, 2.0)  # (a, b) where few pairs say little; their logarithms are held to within a factor e or so
+_LOG_BOUNDS = (-5.0, 5.0)
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,15 @@ def beaten_rates(blocks: tuple[Block, ...]) -> BeatenRates:
     sizes = np.zeros((2, len(ranks.forth)))
     for b in blocks:
         sizes[:, b.rows] = [[b.scores.shape[1]], [b.scores.shape[0]]]
-    found = BeatenRates((0.5, 2.0), np.stack([ranks.forth, ranks.back]), sizes)
+    found = BeatenRates(USUAL, np.stack([ranks.forth, ranks.back]), sizes)
     return replace(found, prior=_prior(found.ranks, sizes, found.prior))
 
 
 def _prior(ranks: np.ndarray, sizes: np.ndarray, start: tuple[float, float]) -> tuple[float, float]:
-    """Maximum likelihood of (a, b); the binomial coefficient does not depend on them."""
+    """(a, b) of the highest likelihood, with a weak normal prior of their logarithms around ``USUAL``.
+
+    The binomial coefficient does not depend on them.
+    """
     from scipy.optimize import minimize
     from scipy.special import betaln
 
@@ -69,7 +73,8 @@ def _prior(ranks: np.ndarray, sizes: np.ndarray, start: tuple[float, float]) -> 
 
     def loss(log_ab: np.ndarray) -> float:
         a, b = np.exp(log_ab)
-        return float(len(above) * betaln(a, b) - betaln(a + above, b + below).sum())
+        unusual = ((log_ab - np.log(USUAL)) ** 2).sum() / 2
+        return float(len(above) * betaln(a, b) - betaln(a + above, b + below).sum() + unusual)
 
     found = minimize(loss, np.log(start), bounds=[_LOG_BOUNDS] * 2, method="L-BFGS-B")
     a, b = np.exp(found.x)
