@@ -2,7 +2,8 @@
 
 Files of the folder: ``model.json`` (sides, encoders, provenance), ``left|right.json`` + ``.safetensors`` (the maps),
 ``left|right-index.parquet`` (id, embedding in the shared space), ``left|right-titles.parquet`` (id, title and, for
-pictures of small corpora, a PNG thumbnail), and ``trained/`` with the encoders that were trained here.
+pictures of small corpora, a PNG thumbnail), ``confidence.json`` (how sure matches are; not with too few known pairs),
+and ``trained/`` with the encoders that were trained here.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from components.embeddings import Embeddings
 from components.encoders.registry import TRAINED
 from components.errors import UserError
 from components.files import Folder
+from components.judge import Judge, Matrices, Verdict
 from components.model_views import Item, ModelView, encode_views
 from components.transforms import Transform, load_transform, save_transform
 
@@ -27,16 +29,28 @@ Side = Literal["left", "right"]
 FORMAT = 2
 READABLE = (1, 2)  # 1: one encoder a side
 BLOCK_ROWS = 65_536
+_SILENT = Verdict(None, None, False)
 
 
 @dataclass(frozen=True)
 class Match:
-    """One answer of a search. ``score`` is the dot product in the shared space; higher is closer."""
+    """One answer of a search.
+
+    Attributes:
+        score: dot product in the shared space; higher is closer.
+        confidence: probability that it is the query's partner, if that is among the rows at all. None where the model
+            cannot say: few known pairs, a search within one side, or a row that has its partner already.
+        mutual: whether no other row of the query's side is closer to it (rows with a known partner left aside).
+        paired: it is one of the known pairs that the model was fitted on.
+    """
 
     id: str
     score: float
     title: str
     thumbnail: bytes | None = None
+    confidence: float | None = None
+    mutual: bool | None = None
+    paired: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,9 +69,13 @@ class SharedSpace:
     """Both sides of an exported model."""
 
     def __init__(
-        self, sides: Mapping[Side, ModelSide], about: Mapping[str, Any], cache_dir: Path | None = None
+        self,
+        sides: Mapping[Side, ModelSide],
+        about: Mapping[str, Any],
+        cache_dir: Path | None = None,
+        judge: Judge | None = None,
     ) -> None:
-        self.sides, self.about, self._cache_dir = dict(sides), dict(about), cache_dir
+        self.sides, self.about, self._cache_dir, self.judge = dict(sides), dict(about), cache_dir, judge
         self._encoders: dict[str, Any] = {}
 
     @classmethod
@@ -74,9 +92,8 @@ class SharedSpace:
             raise UserError(
                 f"model format {about.get('format')} is not {FORMAT}", where=folder.path, do="export it again"
             )
-        return cls(
-            {side: _read_side(folder, side, about["sides"][side]) for side in ("left", "right")}, about, cache_dir
-        )
+        sides: dict[Side, ModelSide] = {s: _read_side(folder, s, about["sides"][s]) for s in ("left", "right")}
+        return cls(sides, about, cache_dir, Judge.read(folder))
 
     def save(self, folder: Folder) -> None:
         """Write the model folder."""
@@ -87,6 +104,8 @@ class SharedSpace:
             save_transform(folder, name, side.transform)
             folder.write_table(f"{name}-index.parquet", side.index.to_table())
             folder.write_table(f"{name}-titles.parquet", _titles_table(side))
+        if self.judge:
+            self.judge.write(folder)
         folder.write_json("model.json", {**self.about, "format": FORMAT, "sides": sides})
 
     def encode_left(self, items: Sequence[Item]) -> np.ndarray:
@@ -112,10 +131,15 @@ class SharedSpace:
 
     def search(self, query: Item, *, side: Side, k: int = 10, to: Side | None = None) -> list[Match]:
         """The ``k`` rows of side ``to`` (default: the other one) closest to one raw item of ``side``."""
-        return self.search_coordinates(self.encode(side, [query])[0], to=to or _other(side), k=k)
+        to = to or _other(side)
+        asked = side if to != side else None
+        return self.search_coordinates(self.encode(side, [query])[0], to=to, k=k, asked=asked)
 
-    def search_coordinates(self, point: np.ndarray, *, to: Side, k: int = 10) -> list[Match]:
-        """The ``k`` rows of side ``to`` closest to a point [K] of the shared space; ties by id."""
+    def search_coordinates(self, point: np.ndarray, *, to: Side, k: int = 10, asked: Side | None = None) -> list[Match]:
+        """The ``k`` rows of side ``to`` closest to a point [K] of the shared space; ties by id.
+
+        ``asked``: the side that the point is of, if it is the other one: with it, matches have their confidence.
+        """
         if k < 1:
             raise UserError(f"k is {k}", do="ask for at least one match")
         target = self.sides[to]
@@ -123,11 +147,29 @@ class SharedSpace:
             [target.index.vectors[s : s + BLOCK_ROWS] @ point for s in range(0, len(target.index), BLOCK_ROWS)]
         )
         best = np.argsort(-scores, kind="stable")[:k]  # the index is sorted by id: stable means ties by id
-        return [self._match(target, int(n), float(scores[n])) for n in best]
+        verdicts = self._verdicts(scores, best, to) if asked and asked != to else [_SILENT] * len(best)
+        return [self._match(target, int(n), float(scores[n]), v) for n, v in zip(best, verdicts, strict=True)]
 
-    def _match(self, side: ModelSide, row: int, score: float) -> Match:
+    def _verdicts(self, scores: np.ndarray, best: np.ndarray, to: Side) -> list[Verdict]:
+        if self.judge is None:
+            return [_SILENT] * len(best)
+        rows = Matrices(self.sides[to].index.vectors, self._free_rows[_other(to)])
+        return self.judge.verdicts(scores, self._free[to], rows, best)
+
+    @cached_property
+    def _free(self) -> dict[Side, np.ndarray]:
+        """Which rows of each side have no known partner."""
+        assert self.judge is not None
+        return {name: self.judge.free(name, side.index.ids) for name, side in self.sides.items()}
+
+    @cached_property
+    def _free_rows(self) -> dict[Side, np.ndarray]:
+        return {name: side.index.vectors[self._free[name]] for name, side in self.sides.items()}
+
+    def _match(self, side: ModelSide, row: int, score: float, verdict: Verdict) -> Match:
         name = side.index.ids[row]
-        return Match(name, score, side.titles.get(name, name), side.thumbnails.get(name))
+        title, thumbnail = side.titles.get(name, name), side.thumbnails.get(name)
+        return Match(name, score, title, thumbnail, verdict.confidence, verdict.mutual, verdict.paired)
 
     def _encoder(self, name: str) -> Any:
         if name not in self._encoders:

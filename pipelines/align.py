@@ -109,14 +109,15 @@ class AlignGraph(CorpusGraph):
 
     def build(self) -> Graph:
         """The whole graph; its last steps are the report and the exported model."""
+        confidence = self._confidence()
         evaluate = self._step(
             "evaluate",
             version="2",
-            inputs={"gauge": self.gauge, "splits": self.splits}
+            inputs={"gauge": self.gauge, "splits": self.splits, "confidence": confidence}
             | {f"method:{name}": step for name, step in self.methods.items()},
             config={"primary": self.recipe.exported, "seed": self.recipe.seed},
         )
-        return Graph.of(self._report(evaluate), self._export(evaluate))
+        return Graph.of(self._report(evaluate), self._export(evaluate, confidence))
 
     def _pairs(self) -> Step:
         recipe = self.recipe
@@ -247,6 +248,22 @@ class AlignGraph(CorpusGraph):
             resources=DRIVER if by_train else Resources(cpus=1),
         )
 
+    def _confidence(self) -> Step:
+        """What the exported method's matches are worth; spectral methods are fitted again on their coordinates."""
+        recipe, name = self.recipe, self.recipe.aligner
+        settings = recipe.teacher_plan.model_dump(mode="json") if name == "teacher-plan" else recipe.settings.get(name, {})
+        more: dict[str, Any] = {"settings": {k: v for k, v in settings.items() if k != "rows"}}
+        inputs: dict[str, Step] = {**self._sides(self.encode, "encode")}
+        inputs |= {"splits": self.splits, f"method:{name}": self.methods[name]}
+        if METHODS[name].spectral:
+            solver = recipe.spectral.solver if name == "sue" else "eigen"
+            inputs |= self._sides(self._spectral_pair(solver), "spectral")
+            more = {"cca": (recipe.cca if name == "sue" else recipe.eigen_cca).model_dump(mode="json")}
+            if name == "sue":
+                more["mmd"] = recipe.mmd.model_dump(mode="json")
+        config = self._fit_config(method=name, exported=recipe.exported, **more, **self._hubness(name))
+        return self._step("confidence", config=config, inputs=inputs)
+
     def _sides(self, steps: Mapping[Side, Step], name: str) -> dict[str, Step]:
         return {f"{name}-{side}": step for side, step in steps.items()}
 
@@ -264,11 +281,15 @@ class AlignGraph(CorpusGraph):
         options = {"recipe": self.recipe.model_dump(mode="json")}
         return self._step("report", config={"aligner": self.recipe.exported}, inputs=inputs, options=options)
 
-    def _export(self, evaluate: Step) -> Step:
+    def _export(self, evaluate: Step, confidence: Step) -> Step:
         return self._step(
             "export",
             config={"name": self.recipe.name, "aligner": self.recipe.exported},
-            inputs={f"method:{self.recipe.aligner}": self.methods[self.recipe.aligner], "evaluate": evaluate}
+            inputs={
+                f"method:{self.recipe.aligner}": self.methods[self.recipe.aligner],
+                "evaluate": evaluate,
+                "confidence": confidence,
+            }
             | self._sides(self.shard, "shard")
             | self._sides(self.encode, "encode"),
         )

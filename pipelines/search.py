@@ -18,6 +18,12 @@ from pipelines.home import Home
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 
+LEAST = 0.01
+EXPLAINED = (
+    "confidence: chance that this is the query's own partner, if it has one here; paired: has its partner already;\n"
+    "mutual: no other item of the query's side is closer to it"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
@@ -35,12 +41,25 @@ def search_and_print(query: str, home: Home, options: SearchOptions, console: Co
     side, item = _query(space, query)
     to = _target(side, options.to)
     matches = space.search(item, side=side, k=options.k, to=to)
-    table = Table("score", "id", "title", box=None, title=f"{side} -> {to}", title_justify="left")
+    table = Table(
+        "score", "confidence", "mutual", "id", "title", box=None, title=f"{side} -> {to}", title_justify="left"
+    )
     for match in matches:
-        table.add_row(f"{match.score:.3f}", match.id, match.title)
+        table.add_row(f"{match.score:.3f}", confidence(match), "yes" if match.mutual else "", match.id, match.title)
     console.print(table)
+    if any(match.confidence is not None for match in matches):
+        console.print(EXPLAINED, style="dim")
     _write_sheet(matches, options.sheet or home.path / "results" / "search.png", console)
     return matches
+
+
+def confidence(match: Match) -> str:
+    """The probability that a match is right, in percent; ``paired`` for a row that has its partner already."""
+    if match.paired:
+        return "paired"
+    if match.confidence is None:
+        return ""
+    return f"{100 * match.confidence:.0f} %" if match.confidence >= LEAST else f"< {100 * LEAST:.0f} %"
 
 
 def latest_model(home: Home) -> Path:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from components.model import Side
 
 MAX_ITEMS = 10_000
+MATCH_COLUMNS = ("id", "score", "title", "confidence", "mutual", "paired")
 OPS = ("search", "encode_left", "encode_right")
 
 
@@ -36,7 +37,8 @@ class SharedSpaceModel(PythonModel):
         self.space = SharedSpace.load(Folder.at(context.artifacts["model"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
-        """Matches (columns query, rank, id, score, title), or coordinates (query, coordinates: list of K numbers).
+        """Matches (columns query, rank, id, score, title, confidence, mutual, paired; see
+        :class:`components.model.Match`), or coordinates (query, coordinates: list of K numbers).
 
         Raises:
             ValueError: an unknown ``op`` or ``side``, a ``k`` out of range, or an item that the side cannot take.
@@ -59,11 +61,11 @@ class SharedSpaceModel(PythonModel):
         if not 1 <= k <= 1000:
             raise ValueError(f"k is {k}; allowed: 1 to 1000")
         rows = [
-            {"query": number, "rank": rank, "id": match.id, "score": match.score, "title": match.title}
+            {"query": number, "rank": rank, **{name: getattr(match, name) for name in MATCH_COLUMNS}}
             for number, item in enumerate(self._items(texts, side))
             for rank, match in enumerate(self.space.search(item, side=side, k=k), start=1)
         ]
-        return pd.DataFrame(rows, columns=["query", "rank", "id", "score", "title"])
+        return pd.DataFrame(rows, columns=["query", "rank", *MATCH_COLUMNS])
 
     def _side(self, side: str) -> Side:
         if side == "auto":

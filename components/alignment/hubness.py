@@ -18,7 +18,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from components.alignment.checks import check_range
-from components.alignment.protocol import Alignment
+from components.alignment.protocol import Aligner, Alignment, Pairs
 from components.errors import UserError
 from components.transforms import Chain, Spec, Tensors, Transform
 
@@ -49,6 +49,18 @@ class HubnessConfig:
             )
         check_range("bank", self.bank, 2)
         check_range("neighbours", self.neighbours, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corrected:
+    """Config of an aligner whose fits are corrected by banks of the unpaired rows that they are given."""
+
+    aligner: Aligner
+    hubness: HubnessConfig
+
+    def fit(self, left: np.ndarray, right: np.ndarray, pairs: Pairs) -> Alignment:
+        """As the aligner's own, then :func:`correct`. Raises what the aligner raises."""
+        return correct(self.aligner.fit(left, right, pairs), left, right, self.hubness)
 
 
 class Potential(Transform):

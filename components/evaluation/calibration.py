@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from components.evaluation.intervals import wilson_interval
+
 NUM_BINS = 10
-Z = 1.959964  # of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,5 @@ def reliability(predicted: np.ndarray, right: np.ndarray, *, num_bins: int = NUM
 
 
 def _bin(predicted: np.ndarray, right: np.ndarray) -> Bin:
-    low, high = _wilson(float(right.sum()), len(right))
+    low, high = wilson_interval(float(right.sum()), len(right))
     return Bin(float(predicted.mean()), float(right.mean()), low, high, len(right))
-
-
-def _wilson(hits: float, num: int) -> tuple[float, float]:
-    """Wilson's interval of a share (1927): never empty, also at 0 and 1."""
-    share, z2 = hits / num, Z * Z
-    centre = (share + z2 / (2 * num)) / (1 + z2 / num)
-    half = Z / (1 + z2 / num) * np.sqrt(share * (1 - share) / num + z2 / (4 * num * num))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))

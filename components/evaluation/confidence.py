@@ -70,8 +70,7 @@ class Confidence:
         Args:
             scores: of the query against all rows that may be its partner. [N]
             best: places in ``scores``.
-            columns: scores of each of them against the rows of the query's side. [k, M] They need not hold the query,
-                and it does no harm if they do.
+            columns: scores of each of them against the rows of the query's side. [k, M] The query may be among them.
         """
         evidence = _evidence(scores, best, columns, self.temperature / self.spread)
         logit = self.constant + self.row * evidence[0] + self.column * evidence[1]
@@ -81,6 +80,10 @@ class Confidence:
     def with_spread(self, spread: float) -> Confidence:
         """The same for a fit whose scores have another spread."""
         return replace(self, spread=spread)
+
+    def shifted(self, logit: float) -> Confidence:
+        """The same for fits that find more: log odds higher by ``logit``."""
+        return replace(self, constant=self.constant + logit)
 
     def to_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -116,14 +119,16 @@ def fit_confidence(out_of_fold: OutOfFold, *, seed: int) -> Confidence:
     )
 
 
-def judge_block(model: Confidence, scores: np.ndarray, num_queries: int) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence of the first match of the first ``num_queries`` rows of ``scores`` [N, M], and whether it is right.
+def judge_first(model: Confidence, scores: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence of the first match of every query, and whether it is right.
 
-    Row t belongs to column t. [T], [T]
+    Args:
+        scores: of the queries against the gallery, row t's partner in column t. [T, N]
+        columns: of every query's first match against the rows of the query's side. [T, M]
     """
-    best = scores[:num_queries].argmax(axis=1)
-    found = [model.judge(scores[t], best[t : t + 1], scores[:, best[t]][None]) for t in range(num_queries)]
-    return np.array([f.confidence[0] for f in found]), best == np.arange(num_queries)
+    best = scores.argmax(axis=1)
+    found = [model.judge(scores[t], best[t : t + 1], columns[t : t + 1]) for t in range(len(scores))]
+    return np.array([f.confidence[0] for f in found]), best == np.arange(len(scores))
 
 
 def _temperature(blocks: tuple[Block, ...], spread: float) -> float:
@@ -167,8 +172,12 @@ def _examples(scores: np.ndarray, num_test: int, scale: float) -> tuple[np.ndarr
 
 def _evidence(scores: np.ndarray, best: np.ndarray, columns: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """Row and column evidence of the candidates ``best`` [k]."""
-    own = scale * scores[best]
-    return _log_odds(scale * scores, own), own - _log_mean_exp(scale * columns)
+    own = scores[best]
+    missing = ~(np.abs(columns - own[:, None]) <= TIE).any(axis=1)  # the query is no row of its side: it joins them
+    sizes = columns.shape[1] + missing
+    above = _log_mean_exp(scale * columns) + np.log(columns.shape[1])
+    above = np.where(missing, np.logaddexp(above, scale * own), above) - np.log(sizes)
+    return _log_odds(scale * scores, scale * own), scale * own - above
 
 
 def _log_odds(scaled: np.ndarray, own: np.ndarray) -> np.ndarray:

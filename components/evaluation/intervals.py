@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEVEL = 0.95
+Z = 1.959964  # of the normal distribution at this level
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,16 @@ def bootstrap_interval(
     draws = [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(num_resamples)]
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(statistic(values)), float(low), float(high), len(values))
+
+
+def wilson_interval(hits: float, num: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share (1927), in 0..1: not empty at no hits, nor at hits only.
+
+    Raises ValueError for ``num`` below 1.
+    """
+    if num < 1:
+        raise ValueError("no trial to take a share of")
+    share, z2 = hits / num, Z * Z
+    centre = (share + z2 / (2 * num)) / (1 + z2 / num)
+    half = Z / (1 + z2 / num) * np.sqrt(share * (1 - share) / num + z2 / (4 * num * num))
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))

@@ -18,40 +18,73 @@ from typing import Any
 import numpy as np
 
 from components.evaluation.gallery_recall import KS, BeatenRates, beaten_rates
-from components.evaluation.intervals import LEVEL, Interval
+from components.evaluation.intervals import LEVEL, Interval, wilson_interval
 from components.evaluation.out_of_fold import OutOfFold
 
 NUM_RESAMPLES = 300
 USUAL_SLOPE, SLOPE_SD = 0.75, 0.5
 MEASURABLE = 0.35
 DEEPEST = 0.05  # of the gallery
+CLEAR_GAIN = 0.001
 _EDGE = 1e-4  # recall is kept this far from 0 and 1, where its logit would be infinite
 
 
 @dataclass(frozen=True)
 class Growth:
-    """Recall at ``k`` as a function of the number of pairs, fractions in 0..1.
+    """Recall at ``k``, fractions in 0..1.
 
     Attributes:
         k: answers looked at.
-        sizes, curve: pairs of each fit and mean recall with it. [F]
+        curve: mean recall with the pairs of each size of the curve. [F]
         now: with all pairs, in the user's gallery.
         more: number of further pairs -> recall that they would add.
     """
 
     k: int
-    sizes: list[float]
     curve: list[float]
     now: Interval
     more: dict[int, Interval]
 
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """What was found and what is to come.
+
+    Attributes:
+        sizes: pairs of each fit of the curve. [F]
+        slope: s, growth of the log odds of recall with the logarithm of the number of pairs.
+        growths: by k.
+    """
+
+    sizes: list[float]
+    slope: Interval
+    growths: dict[int, Growth]
+
+    def advice(self, further: int) -> str:
+        """One sentence on what so many further pairs would bring, for the largest k."""
+        growth = self.growths[max(self.growths)]
+        gain, more = growth.more[further], f"{further} more known pairs"
+        about = f"{_points(gain.mean)} more of 100 queries would have their partner among the first {growth.k}"
+        bounds = f"95 % interval {_points(gain.low)} to {_points(gain.high)}"
+        if gain.low <= CLEAR_GAIN:
+            return f"{more} may bring little: about {about} ({bounds})."
+        return f"With {more}, about {about} ({bounds})."
+
     def to_json(self) -> dict[str, Any]:
-        """Percent."""
-        more = {str(n): _percent(i) for n, i in self.more.items()}
-        return {"pairs": self.sizes, "curve": [100 * v for v in self.curve], "now": _percent(self.now), "more": more}
+        """Percent; ``slope`` as it is."""
+        growths = {
+            f"R@{k}": {
+                "now": _percent(g.now),
+                "curve": [100 * v for v in g.curve],
+                "more": {str(n): _percent(i) for n, i in g.more.items()},
+            }
+            for k, g in self.growths.items()
+        }
+        slope = {"value": self.slope.mean, "low": self.slope.low, "high": self.slope.high}
+        return {"sizes": self.sizes, "slope": slope, **growths}
 
 
-def estimate_growth(
+def learning_curve(
     judged: OutOfFold,
     curve: Sequence[OutOfFold],
     gallery: tuple[int, int],
@@ -59,7 +92,7 @@ def estimate_growth(
     further: Sequence[int],
     seed: int,
     ks: Sequence[int] = KS,
-) -> list[Growth]:
+) -> LearningCurve:
     """Recall now and with further pairs, for each of ``ks``.
 
     Args:
@@ -71,20 +104,21 @@ def estimate_growth(
         seed: of the bootstrap.
     """
     rng = np.random.default_rng(seed)
-    draws = rng.integers(judged.num_pairs, size=(NUM_RESAMPLES, judged.num_pairs))
-    resamples = np.concatenate([np.arange(judged.num_pairs)[None], draws])  # the first is the sample itself
+    draws = rng.integers(judged.num_judged, size=(NUM_RESAMPLES, judged.num_judged))
+    resamples = np.concatenate([np.arange(judged.num_judged)[None], draws])  # the first is the sample itself
     sizes = np.array([c.num_fit for c in curve])
     own, steps = beaten_rates(judged.blocks), [beaten_rates(c.blocks) for c in curve]
     slopes = _usual(_all_slopes(steps, np.log(sizes), gallery, resamples), rng)
     resampled = [own] + [own.take(rows) for rows in resamples[1:]]
-    growths = []
+    grown = slopes * np.log(judged.num_pairs / judged.num_fit)
+    growths = {}
     for k in ks:
         start = _logit(np.array([r.recall(k, gallery).mean() for r in resampled]))
-        now = _expit(start + slopes * np.log(judged.num_pairs / judged.num_fit))
+        now = _expit(start + grown)
         more = {n: _interval(_gain(now, slopes, judged.num_pairs, n)) for n in further}
-        shown = [float(s.recall(k, gallery).mean()) for s in steps]
-        growths.append(Growth(k, sizes.tolist(), shown, _interval(now), more))
-    return growths
+        curved = [float(s.recall(k, gallery).mean()) for s in steps]
+        growths[k] = Growth(k, curved, _no_narrower(_interval(now), judged.num_judged), more)
+    return LearningCurve(sizes.tolist(), _interval(slopes), growths)
 
 
 def _all_slopes(
@@ -130,6 +164,16 @@ def _interval(values: np.ndarray) -> Interval:
     """The sample's own value first, then those of the resamples."""
     low, high = np.quantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(values[0]), float(low), float(high), len(values) - 1)
+
+
+def _no_narrower(value: Interval, num: int) -> Interval:
+    """At least Wilson's interval of ``num`` queries: a bootstrap of few hits knows nothing of those it did not see."""
+    low, high = wilson_interval(value.mean * num, num)
+    return Interval(value.mean, min(low, value.low), max(high, value.high), value.num)
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f}".removesuffix(".0")
 
 
 def _percent(value: Interval) -> dict[str, float]:

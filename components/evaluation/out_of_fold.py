@@ -8,32 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from components.alignment.nested import NUM_FOLDS, Block
 from components.alignment.protocol import Aligner, Alignment, Pairs
-from components.alignment.selection import make_folds
+from components.alignment.selection import Fold, make_folds
 from components.alignment.tuned import Ground, make_ground
 from components.errors import UserError
+from components.files import Folder
 
 FEWEST_PAIRS = 10
+ENOUGH_PAIRS = 300
+FILE = "out-of-fold.safetensors"
 
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Scores of every pair by a fit that did not see it.
+    """Scores of known pairs by fits that did not see them.
 
     Attributes:
-        blocks: one per fold; together they hold every pair once.
+        blocks: one per fold; their rows count the judged pairs from 0, fold by fold.
+        num_pairs: known pairs.
         num_fit: pairs that each fit was given (mean over folds).
     """
 
     blocks: tuple[Block, ...]
+    num_pairs: int
     num_fit: float
 
     @property
-    def num_pairs(self) -> int:
+    def num_judged(self) -> int:
         return sum(b.num_test for b in self.blocks)
 
     def spread(self) -> float:
@@ -49,10 +55,9 @@ def cross_fit(
     *,
     seed: int,
     fractions: Sequence[float] = (1.0,),
-    num_folds: int = NUM_FOLDS,
     distractors: int = 0,
 ) -> list[OutOfFold]:
-    """Fit ``aligner`` without each fold and score the fold.
+    """Fit ``aligner`` without a fold and score the fold, until all pairs or at least 300 were judged.
 
     Args:
         aligner: any; it chooses its hyperparameters inside each fit.
@@ -73,15 +78,44 @@ def cross_fit(
     extra = _distractors(ground, distractors)
     blocks: list[list[Block]] = [[] for _ in fractions]
     sizes: list[list[int]] = [[] for _ in fractions]
-    for number, fold in enumerate(make_folds(len(pairs), seed, num_folds)):
+    for number, fold in enumerate(_enough(make_folds(len(pairs), seed, NUM_FOLDS))):
         order = np.random.default_rng([seed, number]).permutation(fold.train)
         for n, fraction in enumerate(fractions):
             train = np.sort(order[: max(2, round(fraction * len(order)))])
             fitted = aligner.fit(ground.inner.left, ground.inner.right, pairs.take(train))
-            test = pairs.take(fold.test)
-            blocks[n].append(Block(_scores(fitted, test, *extra), fold.test))
+            blocks[n].append(Block(_scores(fitted, pairs.take(fold.test), *extra), fold.test))
             sizes[n].append(len(train))
-    return [OutOfFold(tuple(b), float(np.mean(s))) for b, s in zip(blocks, sizes, strict=True)]
+    return [OutOfFold(_counted(b), len(pairs), float(np.mean(s))) for b, s in zip(blocks, sizes, strict=True)]
+
+
+def save_blocks(folder: Folder, blocks: Sequence[Block]) -> None:
+    """Write ``out-of-fold.safetensors``: blocks of folds that were made by :func:`make_folds` with ``NUM_FOLDS``."""
+    tensors = {f"{part}.{n}": getattr(b, part) for n, b in enumerate(blocks) for part in ("scores", "rows")}
+    folder.write_tensors(FILE, tensors)
+
+
+def load_blocks(folder: Folder) -> OutOfFold:
+    """Read what :func:`save_blocks` wrote, as :func:`cross_fit` would give it."""
+    tensors = folder.read_tensors(FILE)
+    blocks = [Block(tensors[f"scores.{n}"], tensors[f"rows.{n}"]) for n in range(len(tensors) // 2)]
+    num_pairs = sum(b.num_test for b in blocks)
+    used = _enough(blocks)
+    return OutOfFold(_counted(used), num_pairs, float(np.mean([num_pairs - b.num_test for b in used])))
+
+
+F = TypeVar("F", Fold, Block)
+
+
+def _enough(folds: Sequence[F]) -> list[F]:
+    """The first folds that hold enough pairs."""
+    sizes = np.array([f.num_test if isinstance(f, Block) else len(f.test) for f in folds])
+    before = np.cumsum(sizes) - sizes
+    return [f for f, n in zip(folds, before, strict=True) if n < ENOUGH_PAIRS]
+
+
+def _counted(blocks: Sequence[Block]) -> tuple[Block, ...]:
+    starts = np.cumsum([0] + [b.num_test for b in blocks])
+    return tuple(Block(b.scores, s + np.arange(b.num_test)) for b, s in zip(blocks, starts, strict=False))
 
 
 def _distractors(ground: Ground, wanted: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from components.corpora.splits import Splits
 from components.evaluation.summary import UNITS, Tables, tabulate
 from components.evaluation.trials import PRIMARY
 from pipelines.steps.bank import folders_of
+from pipelines.steps.confidence import SUMMARY
 from pipelines.steps.fit_auto import TABLE
 
 PREFIX = "method:"
@@ -33,6 +34,7 @@ def run(ctx: StepContext) -> Facts:
             "splits_absent": splits.absent,
             "controls": tables.controls,
             "alignability": ctx.inputs["gauge"].read_json("gauge.json"),
+            **({"confidence": ctx.inputs["confidence"].read_json(SUMMARY)} if "confidence" in ctx.inputs else {}),
             "pairs": splits.numbers() | {"selection": splits.config.get("pairs_selection", "random")},
             **_choice(ctx),
         },

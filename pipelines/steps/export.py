@@ -9,6 +9,7 @@ import pyarrow as pa
 from cluster.workflow.step import Facts, StepContext
 from components.embeddings import Embeddings
 from components.files import Folder
+from components.judge import Judge
 from components.model import ModelSide, SharedSpace
 from components.model_views import ModelView
 from components.reporting.thumbnails import thumbnail
@@ -27,7 +28,7 @@ def run(ctx: StepContext) -> Facts:
         "metrics": ctx.inputs["evaluate"].read_json("metrics.json")["retrieval"].get(ctx.config["aligner"], {}),
         "pairs": ctx.inputs["evaluate"].read_json("metrics.json").get("pairs", {}),
     }
-    model = SharedSpace(sides, about)
+    model = SharedSpace(sides, about, judge=Judge.read(ctx.inputs["confidence"]))
     model.save(ctx.out.sub("model"))
     for side in sides:
         ctx.inputs[f"encode-{side}"].sub("trained").copy_to(ctx.out.sub("model/trained"))
