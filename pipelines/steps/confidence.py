@@ -47,7 +47,7 @@ def run(ctx: StepContext) -> Facts:
     seed = int(ctx.config["seed"])
     curve = learning_curve(scores.judged, scores.curve, rows.gallery, further=[FURTHER], seed=seed)
     model = _calibrate(scores.judged, curve, rows, seed)
-    check = _check(model, scores, rows, seed)
+    check = _check(model, scores, rows, curve, seed)
     summary = {
         "method": ctx.config["exported"],
         "curve_method": scores.curve_method,
@@ -141,10 +141,11 @@ def _calibrate(judged: OutOfFold, curve: LearningCurve, rows: _Rows, seed: int) 
     return fitted.with_spread(rows.spread) if rows.spread > 0 else fitted
 
 
-def _check(model: Confidence, scores: _Scores, rows: _Rows, seed: int) -> dict[str, Any]:
+def _check(model: Confidence, scores: _Scores, rows: _Rows, curve: LearningCurve, seed: int) -> dict[str, Any]:
     """What the held-out pairs say to the promises, in the same gallery (a part of it if it is big)."""
     gallery = (len(rows.right), len(rows.left))
-    promised = learning_curve(scores.judged, scores.curve, gallery, further=[], seed=seed)
+    same = gallery == rows.gallery
+    promised = curve if same else learning_curve(scores.judged, scores.curve, gallery, further=[], seed=seed)
     num, sides = rows.num_heldout, ((rows.left, rows.right), (rows.right, rows.left))
     found = [judge_first(model, *_first_matches(a, b, num)) for a, b in sides]
     ranks = np.concatenate([rank_partners(a[:num], b).rank for a, b in sides])
