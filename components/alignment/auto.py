@@ -20,7 +20,7 @@ from components.alignment.candidates import CANDIDATES, FEWEST_PAIRS, LINEAR, Ca
 from components.alignment.checks import check_range
 from components.alignment.ensemble import combine, spread_of
 from components.alignment.hubness import HubnessConfig, correct
-from components.alignment.nested import PairScores
+from components.alignment.nested import Block, PairScores
 from components.alignment.options import BANK, Option, Row, decide, make_options, make_row
 from components.alignment.procrustes import Procrustes
 from components.alignment.protocol import Alignment, Pairs
@@ -40,6 +40,7 @@ class AutoResult:
         table: best first.
         reason: one sentence.
         cv: out-of-fold standing of every pair under the chosen row.
+        blocks: out-of-fold scores of the chosen row; none with too few pairs to compare methods.
         skipped: candidates that could not be fitted -> why.
     """
 
@@ -49,6 +50,7 @@ class AutoResult:
     table: tuple[Row, ...]
     reason: str
     cv: PairScores
+    blocks: tuple[Block, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)
 
 
@@ -72,7 +74,7 @@ def choose(fits: Sequence[CandidateFit], left: np.ndarray, right: np.ndarray, *,
     table = tuple(sorted((make_row(o, linear, by_name) for o in options), key=lambda r: -r.score))
     about = {"chosen": chosen.name, "weights": chosen.weights, "reason": reason, "table": [r.to_json() for r in table]}
     alignment = _assemble(chosen, by_name, (left, right), about, seed)
-    return AutoResult(alignment, chosen.name, chosen.weights, table, reason, chosen.cv)
+    return AutoResult(alignment, chosen.name, chosen.weights, table, reason, chosen.cv, chosen.blocks)
 
 
 @dataclass(frozen=True, kw_only=True)

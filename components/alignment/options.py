@@ -61,11 +61,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Option:
-    """A weighted sum of candidates, judged."""
+    """A weighted sum of candidates, judged. ``plain``: its out-of-fold scores before any correction."""
 
     name: str
     weights: dict[str, float]
     cv: PairScores
+    plain: tuple[Block, ...] = ()
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Its out-of-fold scores; made when asked for, as all options' together would fill the memory."""
+        return corrected_blocks(self.plain) if self.name.endswith(BANK) else self.plain
 
 
 def make_options(fits: dict[str, CandidateFit]) -> list[Option]:
@@ -82,8 +88,8 @@ def make_options(fits: dict[str, CandidateFit]) -> list[Option]:
         if stacked.weights.any():  # else no sum of the candidates tells partners from strangers
             weights[STACK] = dict(zip(fits, (float(w) for w in stacked.weights), strict=True))
             blocks[STACK] = stacked.blocks
-    plain = [Option(name, weights[name], rank_pairs(b)) for name, b in blocks.items()]
-    return plain + [Option(name + BANK, weights[name], rank_pairs(corrected_blocks(b))) for name, b in blocks.items()]
+    plain = [Option(name, weights[name], rank_pairs(b), b) for name, b in blocks.items()]
+    return plain + [Option(o.name + BANK, o.weights, rank_pairs(corrected_blocks(o.plain)), o.plain) for o in plain]
 
 
 def _fixed_sum(blocks: Mapping[str, tuple[Block, ...]]) -> list[str]:

@@ -14,6 +14,7 @@ from components.alignment.options import Option, make_row
 from components.alignment.protocol import Alignment
 from components.alignment.views import Views
 from components.evaluation.controls import NONE
+from components.evaluation.out_of_fold import save_blocks
 from components.evaluation.trials import Trial, score_trial
 from components.transforms import Chain, load_transform, save_transform
 from pipelines.steps.auto_candidate import Branch
@@ -27,8 +28,8 @@ TABLE = "auto.json"
 
 
 def run(ctx: StepContext) -> Facts:
-    """Write ``ranks.parquet``, ``diagnostics.json``, ``auto.json`` (what was chosen and why) and the primary draw's
-    maps ``left`` and ``right``, which take the encoder's own rows."""
+    """Write ``ranks.parquet``, ``diagnostics.json``, ``auto.json`` (what was chosen and why), the primary draw's maps
+    ``left`` and ``right``, which take the encoder's own rows, and the chosen row's ``out-of-fold.safetensors``."""
     trials = AutoTrials.read(ctx)
     branches = [Branch.read(ctx.inputs[f"{PREFIX}{name}"]) for name in ctx.config["candidates"]]
     views = ctx.inputs.get("views")
@@ -42,6 +43,8 @@ def run(ctx: StepContext) -> Facts:
         diagnostics.append(scored.facts())
         if trial is trials.primary:
             told = choice.describe()
+            if choice.result.blocks:
+                save_blocks(ctx.out, choice.result.blocks)
             _write_maps(ctx, choice.result.alignment)
         ctx.progress(len(ranks), len(trials.trials), "choices")
     told["choices"] = _count(diagnostics)

@@ -66,7 +66,7 @@ def test_another_version_of_a_candidate_makes_only_its_branch_again(
     monkeypatch.setitem(CANDIDATES, "fused-csa", replace(CANDIDATES["fused-csa"], version="next"))
     after = graph_of(load_recipe("emoji"), tmp_path).keys
     differ = {name for name in before if before[name] != after[name]}
-    assert differ == {"auto-fused-csa", "fit-auto", "evaluate", "report", "export"}
+    assert differ == {"auto-fused-csa", "fit-auto", "confidence", "evaluate", "report", "export"}
 
 
 def test_limits_reach_only_candidates_that_may_be_given_up(tmp_path: Path) -> None:
@@ -129,3 +129,9 @@ def test_without_pairs_only_aligners_that_need_none_are_planned(tmp_path: Path) 
     for overrides in (["aligner=csa", "compare=[]"], ["aligner=wasserstein-procrustes", "compare=[csa]"]):
         with pytest.raises(UserError, match="csa needs known pairs to fit on; raise pairs_budget, or choose wass"):
             graph_of(load_recipe("emoji", [*overrides, "pairs_budget=0"]), tmp_path)
+
+
+def test_confidence_hangs_on_the_exported_method_alone(tmp_path: Path) -> None:
+    assert "confidence" not in changed(tmp_path, "mmd.epochs=7")
+    graph = graph_of(load_recipe("emoji", ["aligner=sue"]), tmp_path)
+    assert {"mmd-net", "spectral-left", "spectral-right"} <= graph.inputs_of("confidence")

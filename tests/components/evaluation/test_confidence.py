@@ -16,11 +16,13 @@ from components.evaluation.out_of_fold import cross_fit
 SIZES = (250, 500, 2000)
 
 
-def calibrated(world: SmallWorld, aligner: Aligner) -> Confidence:
+def calibrated(world: SmallWorld, aligner: Aligner, slope: float = 1.0) -> Confidence:
+    """For the fit on all pairs. ``slope``: growth of the log odds with log pairs, about as learning curves find it."""
     (scores,) = cross_fit(aligner, world.left, world.right, world.pairs, seed=0, distractors=600)
     fitted = aligner.fit(world.left, world.right, world.pairs)
     between = fitted.score(world.left[:500], world.right[:500])
-    return fit_confidence(scores, seed=0).with_spread(float(between.std()))
+    grown = slope * np.log(scores.num_pairs / scores.num_fit)
+    return fit_confidence(scores, seed=0).with_spread(float(between.std())).shifted(float(grown))
 
 
 def judged(world: SmallWorld, aligner: Aligner, model: Confidence, size: int) -> Reliability:
