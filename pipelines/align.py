@@ -251,7 +251,9 @@ class AlignGraph(CorpusGraph):
     def _confidence(self) -> Step:
         """What the exported method's matches are worth; spectral methods are fitted again on their coordinates."""
         recipe, name = self.recipe, self.recipe.aligner
-        settings = recipe.teacher_plan.model_dump(mode="json") if name == "teacher-plan" else recipe.settings.get(name, {})
+        settings = recipe.settings.get(name, {})
+        if name == "teacher-plan":
+            settings = recipe.teacher_plan.model_dump(mode="json")
         more: dict[str, Any] = {"settings": {k: v for k, v in settings.items() if k != "rows"}}
         inputs: dict[str, Step] = {**self._sides(self.encode, "encode")}
         inputs |= {"splits": self.splits, f"method:{name}": self.methods[name]}
