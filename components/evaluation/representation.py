@@ -68,7 +68,7 @@ def linear_hits(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=300))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, tol=1e-3, max_iter=1000))
     probe.fit(rows, classes)
     return np.asarray(probe.predict(queries) == query_classes)
 
