@@ -16,7 +16,7 @@ from components.errors import UserError
 from pipelines.recipe import Auto
 
 MakeStep = Callable[..., Step]
-FIT_VERSION = "4"  # of fit-auto, which made all fits itself once
+FIT_VERSION = "5"  # of fit-auto, which made all fits itself once
 
 
 def candidate_names(settings: Auto) -> tuple[str, ...]:
