@@ -19,8 +19,9 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
         ``sinkhorn``: speedups against POT by size, and errors at small ε; ``loss``: GCA-INCE against its unrolled form;
         ``simlap``: products against the tensor, areas under the curve of gated pairs, effective ranks;
         ``train_overhead``: share of processor time that a step costs more on Ray Train; ``table``: world -> views ->
-        objective -> probe with its interval.
+        objective -> probe with its interval; ``accelerator``: pictures a second and the loss's share, if there is one.
     """
+    from pipelines.bench.objectives.accelerator import measure_accelerator
     from pipelines.bench.objectives.overhead import measure_overhead
     from pipelines.bench.objectives.simlap_study import measure_simlap
     from pipelines.bench.objectives.speed import loss_speed, simlap_speed, sinkhorn_speed
@@ -37,4 +38,4 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
     with one_thread():
         found["simlap"] |= measure_simlap(steps=300 if quick else 600, seeds=range(1, 2 if quick else 4))
         found["table"] = measure_table(steps=QUICK_STEPS if quick else STEPS, seeds=range(2 if quick else 5))
-    return found | {"quick": quick}
+    return found | {"accelerator": measure_accelerator(), "quick": quick}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines.bench.objectives import overhead, simlap_study, speed, table, timing, worlds
+from pipelines.bench.objectives import accelerator, overhead, simlap_study, speed, table, timing, worlds
 from pipelines.bench.objectives.training import Trial, probes, train
 
 
@@ -65,6 +65,12 @@ def test_one_cell_of_the_table() -> None:
     assert found[0] == found[1]
     assert found[0].keys() == {"knn", "linear", "effective_rank", "effective_rank_head"}
     assert 0.5 < found[0]["knn"] <= 1
+
+
+def test_the_step_of_an_accelerator_at_a_small_size() -> None:
+    setting = accelerator.Setting(batch=4, side=16, outputs=8, repeats=1)
+    found = accelerator.measure_step(torch.device("cpu"), setting)
+    assert found["images_per_s"] > 0 and 0 < found["loss_share"] < 1
 
 
 @pytest.mark.slow
