@@ -103,7 +103,8 @@ class _Bench:
         found = [_cell(result, name, *about) for name, about in cells.about.items()]
         self.measured.settings += settings
         self.measured.cells += found
-        ran, bad = sum(not c.cached for c in found), sum(c.status != "ok" for c in found)
+        ran = sum(not c.cached and c.status != "failed" for c in found)
+        bad = sum(c.status != "ok" for c in found)
         told = f"{corpus.name}: {len(found)} cells, {ran} fitted now, {bad} without numbers, {result.seconds:.0f} s"
         self.console.print(told, markup=False)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-from cluster.workflow.job import Dispatcher
+from cluster.workflow.events import Event
+from cluster.workflow.job import Dispatcher, Job, Outcome
 from pipelines.bench.alignment.options import BenchOptions
 from pipelines.home import Home
 
@@ -43,10 +44,30 @@ class _Shared:
 
 
 def _on_threads(options: BenchOptions) -> Dispatcher:
-    """Every cell is fitted in a process of its own: threads that wait for them run them side by side."""
-    from cluster.workflow.inprocess import InProcess
+    return _TwoLanes(options.workers or 1)
 
-    return InProcess(threads=options.workers or 1)
+
+class _TwoLanes:
+    """Cells side by side, as each is fitted in a process of its own; all other steps one at a time, as they work in
+    this process and not all of their libraries (torch's export to ONNX) bear company."""
+
+    def __init__(self, cells: int) -> None:
+        from cluster.workflow.inprocess import InProcess
+
+        self._cells, self._others = InProcess(threads=cells), InProcess()
+
+    def submit(self, job: Job) -> None:
+        (self._cells if job.step.run.endswith(":run_cell") else self._others).submit(job)
+
+    def poll(self, timeout_s: float) -> list[Event | Outcome]:
+        return [*self._others.poll(timeout_s / 2), *self._cells.poll(timeout_s / 2)]
+
+    def cancel(self, name: str) -> None:
+        """Not possible for threads, see :class:`cluster.workflow.inprocess.InProcess`."""
+
+    def close(self) -> None:
+        self._cells.close()
+        self._others.close()
 
 
 def _on_ray(options: BenchOptions, home: Home) -> Dispatcher:
