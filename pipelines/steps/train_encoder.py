@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from cluster.training import train
+from cluster.training import Scaling, train
 from cluster.workflow.step import Facts, StepContext
 from components.files import Folder
 from components.objectives.protocol import Criterion
 from components.objectives.registry import OBJECTIVES, make_objective
 from components.pretraining import image_views, text_views
 from components.pretraining.artifact import TOKENIZER, TrainedEncoder
+from components.pretraining.batches import require_rows
 from components.pretraining.config import HeadConfig, TrainingConfig
 from components.pretraining.inputs import ImageInputs, Inputs, TextInputs
 from components.pretraining.labels import Classes, classes_of, require_classes
@@ -39,6 +40,7 @@ def run(ctx: StepContext) -> Facts:
     inputs: ``rows``. locations: ``start``: weights to start from. options: as of :class:`cluster.training.Scaling`,
     and ``loader_processes``.
     """
+    _require_rows(ctx)
     settings = {**ctx.config, "rows": ctx.inputs["rows"].path, "start": ctx.locations.get("start")}
     train(LOOP, ctx, {**settings, "loader_processes": int(ctx.options.get("loader_processes") or 0)})
     result = ctx.work.sub(RESULT)
@@ -48,6 +50,14 @@ def run(ctx: StepContext) -> Facts:
     facts = {f"best_{name}": value for name, value in best.items() if name != "learning_rate"}
     about = {name: training[name] for name in ("best_epoch", "parameters", "classes", "unlabelled", "dim")}
     return {"epochs": len(training["history"]), **about, **facts}
+
+
+def _require_rows(ctx: StepContext) -> None:
+    """Refuse what the workers would refuse, before any of them is started."""
+    scaling = Scaling.of(ctx.options)
+    workers = scaling.workers if scaling.engine == "ray" else 1
+    batch = TrainingConfig(**ctx.config["training"]).batch
+    require_rows(len(Rows(ctx.inputs["rows"]).of(TRAIN)), workers, batch=batch)
 
 
 def train_loop(session: Session, work: Folder, config: Mapping[str, Any]) -> None:

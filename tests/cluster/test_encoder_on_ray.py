@@ -94,9 +94,17 @@ def test_two_workers_one_of_them_killed_end_like_one_undisturbed_without_ray(tmp
     assert pair["best_loss"] == pytest.approx(alone["best_loss"], rel=1e-3)
     one, two = (root.sub(name).read_tensors("encoder/backbone.safetensors") for name in ("alone", "pair"))
     assert max(float(np.abs(one[n] - two[n]).max()) for n in one) < 5e-3
-    with pytest.raises(UserError, match=r"8 rows a batch are too few for 5 workers|5 workers need 5 CPUs"):
-        small = IMAGES | {"training": {"batch": 8, "epochs": 1}}
-        train_encoder.run(context(root, "many", small, lambda e: None, engine="ray", workers=5, cpus_per_worker=0.3))
+
+
+def test_fewer_rows_than_workers_need_are_refused_before_ray_starts(tmp_path: Path) -> None:
+    root = Folder.at(tmp_path)
+    picture_rows(root.sub("rows"))
+    small = IMAGES | {"training": {"batch": 8, "epochs": 1}}
+    with pytest.raises(UserError, match=r"8 rows a batch are too few for 5 workers \(72 training rows, batch 8\)"):
+        train_encoder.run(context(root, "many", small, lambda event: None, engine="ray", workers=5))
+    with pytest.raises(UserError, match="72 rows a batch are too few for 40 workers"):
+        large = IMAGES | {"training": {"batch": 100, "epochs": 1}}
+        train_encoder.run(context(root, "all", large, lambda event: None, engine="ray", workers=40))
 
 
 def test_the_step_without_ray_goes_on_from_its_checkpoint_and_tells_every_epoch(tmp_path: Path) -> None:
