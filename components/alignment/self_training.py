@@ -18,6 +18,7 @@ from components.alignment.checks import check_range
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.semi_cca import Reduced, Spectrum, canonical_path, cross_covariance, reduce_world
 from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired
+from components.transport.numpy_plan import balanced_plan
 
 GAMMA = 1.0
 MAX_SWEEPS = 100
@@ -99,6 +100,8 @@ class SelfTraining(TunedAligner):
 
 def soft_matches(scores: np.ndarray, epsilon: float, rho: float | None) -> np.ndarray:
     """Entropic plan [N, M] for ``scores`` [N, M], of mass 1."""
+    if rho is None:
+        return balanced_plan(scores, epsilon, sweeps=MAX_SWEEPS)
     import torch
 
     from components.transport.config import SinkhornConfig

@@ -28,6 +28,7 @@ from components.alignment.shaping import Columns
 from components.alignment.tuned import Candidate, Family, TunedAligner, Unpaired, Variant
 from components.alignment.views import View, Views
 from components.transforms import Chain, Concat, Linear, UnitRows
+from components.transport.numpy_plan import balanced_plan
 
 TEACHER_COMMUTE, TEACHER_TIME, CSA = 0.1, 2.0, (6.4, 1.0)
 STUDENT_COMMUTE, STUDENT_TIME, MAP_RIDGE = 0.03, 1.0, 0.1
@@ -151,22 +152,12 @@ class _Lesson:
 
     def _partners(self, teacher: Alignment) -> tuple[Pairs, Pairs]:
         """Left rows with their barycentres among the right ones under the teacher's plan, and the other way round."""
-        plan = _plan(teacher.score(self.left, self.right), self.config.epsilon)
+        scores = teacher.score(self.left, self.right)
+        spread = max(float(scores.std()), 1e-12)
+        plan = balanced_plan(scores, self.config.epsilon * spread, sweeps=SWEEPS).astype(np.float32)
         right = plan @ self.right / plan.sum(axis=1, keepdims=True)
         left = plan.T @ self.left / plan.sum(axis=0)[:, None]
         return Pairs(self.left, right), Pairs(left, self.right)
-
-
-def _plan(scores: np.ndarray, epsilon: float) -> np.ndarray:
-    """Balanced entropic plan [N1, N2] of scores over their spread."""
-    import torch
-
-    from components.transport.config import SinkhornConfig
-    from components.transport.sinkhorn import sinkhorn
-
-    scaled = np.asarray(scores / max(float(scores.std()), 1e-12), dtype=np.float32)
-    config = SinkhornConfig(epsilon=epsilon, iterations=SWEEPS, check_every=0)
-    return np.asarray(sinkhorn(torch.from_numpy(scaled), config=config).plan.numpy())
 
 
 def _ridge_both_ways(pairs: Pairs, soft: tuple[Pairs, Pairs], share: float, ridge: float) -> Alignment:

@@ -21,8 +21,9 @@ TOPICS, SUBTOPICS, SEMANTIC, PATCH, PRIVATE = 12, 8, 16, 6, 8
 TOPIC_SPREAD, PATCH_SPREAD, ITEM_SPREAD = 2.0, 1.2, 0.15
 TANH_GAIN = 1.2
 DIMS = (768, 512)
-# The encoders belong to the world, not to its rows: one seed for all.
-WORLD_SEED = 20_521
+# The encoders belong to the world, not to its rows: one seed for all. Of ten, the one on which kernel ridge, ridge CCA
+# and ASIF at 100 pairs come nearest to their recall on the reference worlds; no other method was looked at.
+WORLD_SEED = 1000
 BLOCK = 4096
 
 

@@ -7,12 +7,10 @@ eigenvalues, which a single vector cannot. Letters: ``N`` rows, ``M`` basis vect
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 
 RANK = 1e-10  # a vector that is shorter after orthogonalisation is linearly dependent: a random one takes its place
 SAFE = 1e-4  # a vector that is shorter is orthogonalised once more
@@ -51,7 +49,7 @@ def leading_eigenpairs(
             enough = len(values) >= count and bool((residuals[:count] <= tolerance).all())
             if enough or (krylov.num_products >= max_products and len(values) >= count):
                 vectors = krylov.vectors(coefficients[:, :count])
-                return EigenPairs(values[:count].numpy(), vectors, residuals[:count].numpy(), krylov.num_products)
+                return EigenPairs(values[:count], vectors, residuals[:count], krylov.num_products)
             if full:
                 krylov.restart(values, coefficients, keep=count + 3 * block)
         krylov.append()
@@ -62,12 +60,12 @@ class _Krylov:
 
     def __init__(self, matrix: sp.csr_matrix, locked: np.ndarray, block: int, *, capacity: int, seed: int) -> None:
         self.block = block
-        self.operator = _operator(matrix)
-        self.random = torch.Generator().manual_seed(seed)
-        self.basis = torch.empty(1 + capacity + block, matrix.shape[0], dtype=torch.float64)
-        self.projected = torch.zeros(capacity + block, capacity + block, dtype=torch.float64)
+        self.operator = matrix.astype(np.float64)
+        self.random = np.random.default_rng(seed)
+        self.basis = np.empty((1 + capacity + block, matrix.shape[0]))
+        self.projected = np.zeros((capacity + block, capacity + block))
         self.capacity, self.num_products = capacity, 0
-        self.basis[0] = torch.from_numpy(np.ascontiguousarray(locked, dtype=np.float64))
+        self.basis[0] = locked
         self.size = 1
         self.next = self._random_block()
         self.append()
@@ -82,7 +80,7 @@ class _Krylov:
 
     def expand(self) -> None:
         """One product with S: fills the last block's columns of H, and finds the next block."""
-        newest = self.basis[self.size - self.block : self.size].T.contiguous()
+        newest = np.ascontiguousarray(self.basis[self.size - self.block : self.size].T)
         product = self.operator @ newest
         self.num_products += 1
         coupling = self._orthogonalise(product)[1:]
@@ -91,38 +89,38 @@ class _Krylov:
         self.projected[columns, : self.size - 1] = coupling.T
         self.next, self.tail = self._independent(product)
 
-    def ritz(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def ritz(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Ritz values (descending), their coefficients in the basis, and residual norms."""
         m = self.size - 1
         h = self.projected[:m, :m]
-        values, coefficients = torch.linalg.eigh(0.5 * (h + h.T))
-        values, coefficients = values.flip(0), coefficients.flip(1)
-        return values, coefficients, torch.linalg.norm(self.tail @ coefficients[-self.block :], dim=0)
+        values, coefficients = np.linalg.eigh(0.5 * (h + h.T))
+        values, coefficients = values[::-1], coefficients[:, ::-1]
+        return values, coefficients, np.linalg.norm(self.tail @ coefficients[-self.block :], axis=0)
 
-    def restart(self, values: torch.Tensor, coefficients: torch.Tensor, *, keep: int) -> None:
+    def restart(self, values: np.ndarray, coefficients: np.ndarray, *, keep: int) -> None:
         """Replace the basis by its ``keep`` best Ritz vectors."""
         self.basis[1 : 1 + keep] = coefficients[:, :keep].T @ self.basis[1 : self.size]
-        self.projected.zero_()
-        self.projected[:keep, :keep] = torch.diag(values[:keep])
+        self.projected[:] = 0
+        self.projected[:keep, :keep] = np.diag(values[:keep])
         self.size = 1 + keep
 
-    def vectors(self, coefficients: torch.Tensor) -> np.ndarray:
-        return (self.basis[1 : self.size].T @ coefficients).numpy()
+    def vectors(self, coefficients: np.ndarray) -> np.ndarray:
+        return np.asarray(self.basis[1 : self.size].T @ coefficients)
 
-    def _orthogonalise(self, x: torch.Tensor) -> torch.Tensor:
+    def _orthogonalise(self, x: np.ndarray) -> np.ndarray:
         """Remove the basis from the columns of ``x`` in place; returns what was removed. [M, B]"""
         basis = self.basis[: self.size]
         coupling = basis @ x
-        x.addmm_(basis.T, coupling, alpha=-1.0)
-        return coupling
+        x -= basis.T @ coupling
+        return np.asarray(coupling)
 
-    def _independent(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _independent(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Orthonormal columns spanning those of ``x``, and R; dependent columns give way to random ones.
 
         Rounding leaves a share of eps / min |R_ii| of the basis in the result, so only small |R_ii| need a second pass.
         """
-        q, r = torch.linalg.qr(x)
-        smallest = r.diagonal().abs()
+        q, r = np.linalg.qr(x)
+        smallest = np.abs(r.diagonal())
         if bool((smallest > SAFE).all()):
             return q, r
         weak = smallest < RANK
@@ -130,27 +128,16 @@ class _Krylov:
         r[weak] = 0.0
         for _ in range(2):
             self._orthogonalise(q)
-            q, again = torch.linalg.qr(q)
+            q, again = np.linalg.qr(q)
             r = again @ r if not bool(weak.any()) else r
         return q, r
 
-    def _random_block(self) -> torch.Tensor:
+    def _random_block(self) -> np.ndarray:
         x = self._noise(self.block)
         for _ in range(2):
             self._orthogonalise(x)
-            x = torch.linalg.qr(x)[0]
+            x = np.linalg.qr(x)[0]
         return x
 
-    def _noise(self, count: int) -> torch.Tensor:
-        return torch.randn(self.basis.shape[1], count, dtype=torch.float64, generator=self.random)
-
-
-def _operator(matrix: sp.csr_matrix) -> torch.Tensor:
-    with warnings.catch_warnings():  # torch calls its CSR layout beta at every construction
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.sparse_csr_tensor(
-            torch.from_numpy(matrix.indptr.astype(np.int64)),
-            torch.from_numpy(matrix.indices.astype(np.int64)),
-            torch.from_numpy(np.asarray(matrix.data, dtype=np.float64)),
-            size=matrix.shape,
-        )
+    def _noise(self, count: int) -> np.ndarray:
+        return self.random.standard_normal((self.basis.shape[1], count))
