@@ -276,7 +276,9 @@ def bench_alignment(
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each cell [5; 3 with --quick].")] = None,
     protocol: Annotated[list[str] | None, typer.Option(help="disjoint or sue; repeatable.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="random or group; repeatable.")] = None,
-    selection: Annotated[list[str] | None, typer.Option(help="random, coverage or sequential; repeatable.")] = None,
+    selection: Annotated[
+        list[str] | None, typer.Option(help="random, coverage, sequential or asked; repeatable.")
+    ] = None,
     rows: Annotated[list[int] | None, typer.Option(help="Also with so many unpaired rows a side; repeatable.")] = None,
     corpora: Annotated[Path | None, typer.Option(help="Folder of the development corpora [$ISTHMUS_CORPORA].")] = None,
     force: Annotated[list[str] | None, typer.Option(help="Fit this method's cells again; repeatable.")] = None,

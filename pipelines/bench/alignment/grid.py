@@ -14,8 +14,10 @@ from pipelines.bench.alignment.fitting import SHUFFLED
 from pipelines.bench.alignment.methods import CHANCE, CONTROLLED, version_of
 
 BUDGETS = (0, 10, 30, 50, 100, 200, 500)
-PROTOCOLS, SPLITS, SELECTIONS = ("disjoint", "sue"), ("random", "group"), ("random", "coverage", "sequential")
-WORLD_VERSION, ORDER_VERSION, CELL_VERSION = "1", "1", "1"
+ASKED = "asked"
+PROTOCOLS, SPLITS = ("disjoint", "sue"), ("random", "group")
+SELECTIONS = ("random", "coverage", "sequential", ASKED)
+WORLD_VERSION, ORDER_VERSION, CELL_VERSION = "2", "2", "1"
 MOST_PAIRS = 500
 NONE = "none"
 

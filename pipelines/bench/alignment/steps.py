@@ -16,6 +16,7 @@ from components.files import Folder
 from components.pairing.selection import select_pairs
 from pipelines.bench.alignment.fitter import run_apart
 from pipelines.bench.alignment.fitting import FitJob
+from pipelines.bench.alignment.grid import ASKED
 from pipelines.bench.alignment.tables import read_files, read_recipe
 from pipelines.bench.alignment.world import BenchWorld, from_generated, from_table
 
@@ -64,21 +65,26 @@ def _world(ctx: StepContext) -> BenchWorld:
 
 
 def run_order(ctx: StepContext) -> Facts:
-    """Write ``order.json``: pairs of the pool in the order in which they are chosen. What the choice looks at are the
-    unpaired rows and the pool's, of the left side."""
+    """Write ``order.json``: pairs of the pool in the order in which they are chosen.
+
+    ``coverage`` and ``sequential`` choose among known pairs by both sides, as ``pairs_selection`` in a recipe does;
+    ``asked`` looks at the left corpus alone, as ``isthmus suggest`` does before any partner exists.
+    """
     if refused := _refused(ctx.inputs["world"]):
         ctx.out.write_json(REFUSED, refused)
         return {"refused": refused}
-    world = BenchWorld.read(ctx.inputs["world"])
+    world, how = BenchWorld.read(ctx.inputs["world"]), ctx.config["selection"]
     pool = world.cut.pool
-    left = sorted({a for a, _ in pool} | set(world.cut.unpaired_left))
-    right = sorted({b for _, b in pool} | set(world.cut.unpaired_right))
+    left, right = {a for a, _ in pool}, {b for _, b in pool}
+    if how == ASKED:
+        left |= set(world.cut.unpaired_left)
     order = select_pairs(
         pool,
-        world.left.take(left),
-        world.right.take(right),
+        world.left.take(sorted(left)),
+        world.right.take(sorted(right)),
         min(int(ctx.config["most"]), len(pool)),
-        how=ctx.config["selection"],
+        how="coverage" if how == ASKED else how,
+        side="left" if how == ASKED else "both",
         seed=int(ctx.config["seed"]),
     )
     ctx.out.write_json("order.json", [list(p) for p in order])
