@@ -43,12 +43,12 @@ def test_plan_names_the_reason_of_each_miss_and_starts_nothing(done: tuple[World
     assert "shard-left hit" in told
     assert "input fit-procrustes changed" in told
     result = isthmus("plan", str(world.recipe), "--home", str(home), *SETTINGS, "--set", "preprocess.pca_dim=8")
-    assert "0 of 13 steps would run" in result.output
+    assert "0 of 14 steps would run" in result.output
 
 
 def test_plan_of_a_new_home_says_never_made(done: tuple[World, Path], tmp_path: Path) -> None:
     result = isthmus("plan", str(done[0].recipe), "--home", str(tmp_path / "new"))
-    assert result.output.count("never made") == 13
+    assert result.output.count("never made") == 14
 
 
 def test_show_tells_config_files_and_facts(done: tuple[World, Path]) -> None:
@@ -87,7 +87,7 @@ def test_gc_keeps_what_the_last_runs_use(done: tuple[World, Path]) -> None:
     result = isthmus("gc", "--home", str(home), "--keep-runs", "1", "--dry-run")
     assert result.exit_code == 0 and "would be removed" in result.output
     again = isthmus("plan", str(world.recipe), "--home", str(home), *SETTINGS, "--set", "preprocess.pca_dim=8")
-    assert "0 of 13 steps would run" in again.output
+    assert "0 of 14 steps would run" in again.output
 
 
 @pytest.mark.parametrize(

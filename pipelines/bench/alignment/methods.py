@@ -9,7 +9,8 @@ from pipelines.align import FIT_VERSIONS
 CHANCE = "chance"
 SIMPLE = ("ridge-cca", "csa", "procrustes", "ridge-map", "kernel-ridge")
 # These need numpy alone; for all others the fitting process has torch in memory before the clock starts.
-WITHOUT_TORCH = frozenset({*SIMPLE, "asif", "semi-cca", "wasserstein-procrustes"})
+SPECTRAL = ("functional-map", "fused-kernel-ridge", "fused-csa", "spectral-transport", "eigen-cca")
+WITHOUT_TORCH = frozenset({*SIMPLE, *SPECTRAL, "asif", "semi-cca", "self-training", "wasserstein-procrustes", "auto"})
 CONTROLLED = ("auto", *SIMPLE)
 
 
