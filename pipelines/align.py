@@ -281,7 +281,8 @@ class AlignGraph(CorpusGraph):
             inputs["cca:sue"] = self.methods["sue"].inputs["shared"]
         # The recipe is only shown by the report: what in it decides numbers is in the keys of the inputs already.
         options = {"recipe": self.recipe.model_dump(mode="json")}
-        return self._step("report", config={"aligner": self.recipe.exported}, inputs=inputs, options=options)
+        config = {"aligner": self.recipe.exported}
+        return self._step("report", version="2", config=config, inputs=inputs, options=options)
 
     def _export(self, evaluate: Step, confidence: Step) -> Step:
         return self._step(

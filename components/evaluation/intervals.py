@@ -64,4 +64,5 @@ def wilson_interval(hits: float, num: int) -> tuple[float, float]:
     share, z2 = hits / num, Z * Z
     centre = (share + z2 / (2 * num)) / (1 + z2 / num)
     half = Z / (1 + z2 / num) * np.sqrt(share * (1 - share) / num + z2 / (4 * num * num))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    # the share itself lies inside, also after rounding
+    return max(0.0, min(share, float(centre - half))), min(1.0, max(share, float(centre + half)))

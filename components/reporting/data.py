@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from components.reporting.promises import Promises
 
 LEFT_TO_RIGHT, RIGHT_TO_LEFT, MEAN = DIRECTIONS = ("left_to_right", "right_to_left", "mean")
 CHANCE = "chance"
@@ -297,6 +301,7 @@ class ReportData:
     controls: Mapping[str, ByMethod] = field(default_factory=dict)
     gauge: Gauge | None = None
     choice: Choice | None = None
+    promises: Promises | None = None
     curves: Sequence[Curve] = ()
     spectra: Sequence[Spectrum] = ()
     correlations: Correlations | None = None

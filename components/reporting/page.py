@@ -11,20 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.reporting import choice, figures_retrieval, figures_space
+from components.reporting import choice, figures_confidence, figures_retrieval, figures_space
 from components.reporting.data import CHANCE, DIRECTIONS, Item, Licence, NearHits, Provenance, ReportData
 from components.reporting.headline import findings, headline, headline_metric
 from components.reporting.names import direction_name, plural, split_name
+from components.reporting.promises import promise_table
 from components.reporting.style import Figure
 from components.reporting.tables import Table, control_table, quarantine_rows, retrieval_table
 from components.reporting.thumbnails import data_uri, thumbnail
 
 _HERE = Path(__file__).parent
-_DRAWN = ("gauge", "comparison", "recall-curves", "spectra", "correlations", "mmd", "map", "timings")
+_DRAWN = ("gauge", "comparison", "recall-curves", "reliability", "spectra", "correlations", "mmd", "map", "timings")
 _SECTIONS = {
     "gauge": "Gauge",
     "recall": "What is found",
     "choice": "What was chosen",
+    "promises": "How sure it is",
     "space": "Shared space",
     "examples": "Examples",
     "near": "Near-hits",
@@ -61,6 +63,8 @@ def render(data: ReportData) -> Report:
         tables["controls"] = control_table(data, headline_metric(data))
     if data.choice:
         tables["auto"] = choice.choice_table(data.choice)
+    if data.promises and data.promises.recalls:
+        tables["promises"] = promise_table(data.promises)
     html = environment().get_template("page.html.j2").render(_context(data, figures, tables))
     return Report(
         html=html,
@@ -75,6 +79,7 @@ def _figures(data: ReportData) -> list[Figure | None]:
         figures_retrieval.gauge_bars(data.gauge),
         figures_retrieval.comparison(data),
         figures_retrieval.recall_curves(data),
+        figures_confidence.reliability_diagram(data.promises),
         figures_space.spectra(data),
         figures_space.correlations(data.correlations),
         figures_space.discrepancy(data.discrepancy),
@@ -98,6 +103,7 @@ def _context(data: ReportData, figures: Mapping[str, Figure], tables: Mapping[st
         ],
         "controls": _columns(tables["controls"]) if "controls" in tables else None,
         "choice": _choice(data, tables),
+        "promises": _columns(tables["promises"]) if "promises" in tables else None,
         "has_space": bool(figures.keys() & {"spectra", "correlations", "mmd", "map"}),
         "queries": _queries(data),
         "near_hits": [
@@ -138,6 +144,7 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         "gauge": context["data"].gauge,
         "recall": True,
         "choice": context["choice"],
+        "promises": context["data"].promises,
         "space": context["has_space"],
         "examples": context["queries"],
         "near": context["near_hits"],

@@ -20,6 +20,7 @@ from components.reporting import intake
 from components.reporting.data import Item, Provenance, ReportData, SharedSpace, StepTime
 from components.reporting.examples import Asked, find_near_hits, pair_words, pick_queries
 from components.reporting.page import render
+from components.reporting.promises import read_promises
 from components.transforms import load_transform
 from pipelines.steps.bank import folders_of
 
@@ -59,6 +60,7 @@ def gather(ctx: StepContext) -> ReportData:
         controls=intake.controls(metrics),
         gauge=intake.gauge(metrics["alignability"]),
         choice=intake.choice(metrics.get("auto")),
+        promises=read_promises(metrics.get("confidence")),
         curves=intake.curves(ctx.inputs["evaluate"].read_bytes("recall_at_k.csv").decode(), metrics["primary_split"]),
         spectra=[intake.spectrum(side, folder.read_json("spectrum.json")) for side, folder in _spectral(ctx)],
         correlations=_correlations(ctx),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.evaluation.intervals import bootstrap_interval, t_interval
+from components.evaluation.intervals import bootstrap_interval, t_interval, wilson_interval
 
 
 def test_t_interval_is_scipys_and_stays_within_bounds() -> None:
@@ -39,3 +39,12 @@ def test_bootstrap_matches_the_normal_interval_of_a_mean_and_its_seed() -> None:
     np.testing.assert_allclose([found.low, found.high], [values.mean() - half, values.mean() + half], atol=0.02)
     assert found == bootstrap_interval(values, lambda v: float(v.mean()), seed=0)
     assert found != bootstrap_interval(values, lambda v: float(v.mean()), seed=1)
+
+
+def test_wilson_interval_holds_its_share_and_is_never_empty() -> None:
+    for hits, num in ((0, 96), (96, 96), (1, 3), (40, 100)):
+        low, high = wilson_interval(hits, num)
+        assert 0 <= low <= hits / num <= high <= 1 and high - low > 0.01
+    assert wilson_interval(40, 100) == pytest.approx((0.3094, 0.4980), abs=1e-3)
+    with pytest.raises(ValueError):
+        wilson_interval(0, 0)
