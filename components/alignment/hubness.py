@@ -19,6 +19,7 @@ import numpy as np
 
 from components.alignment.checks import check_range
 from components.alignment.protocol import Aligner, Alignment, Pairs
+from components.alignment.sampling import sample_rows
 from components.errors import UserError
 from components.transforms import Chain, Spec, Tensors, Transform
 
@@ -112,7 +113,7 @@ def correct(
     config = config or HubnessConfig()
     if not len(left) or not len(right):
         return alignment
-    banks = [_sample(rows, config, side) for side, rows in enumerate((left, right))]
+    banks = [sample_rows(rows, config.bank, [config.seed, side]) for side, rows in enumerate((left, right))]
     a, b = alignment.transform_left(banks[0]), alignment.transform_right(banks[1])
     spread = float((a @ b.T).std())
     if spread <= 0:
@@ -148,10 +149,3 @@ def corrected_scores(scores: np.ndarray, bank: tuple[slice, slice], config: Hubn
     rows = potentials(scores[:, bank[1]], float(inner.std()), k)
     columns = potentials(scores[bank[0]].T, float(inner.std()), k)
     return np.asarray(scores + rows[:, None] + columns[None], dtype=np.float32)
-
-
-def _sample(rows: np.ndarray, config: HubnessConfig, side: int) -> np.ndarray:
-    if len(rows) <= config.bank:
-        return rows
-    rng = np.random.default_rng([config.seed, side])
-    return rows[np.sort(rng.choice(len(rows), config.bank, replace=False))]

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from components.alignment.protocol import Alignment, Pairs
+from components.alignment.sampling import sample_rows
 from components.errors import UserError
 from components.evaluation.retrieval import rank_partners
 
@@ -75,8 +76,8 @@ def cross_validate(
         seed: of folds and distractors.
     """
     rng = np.random.default_rng(seed)
-    left_extra = _sample(left, rng) if len(left) else pairs.left[:0]
-    right_extra = _sample(right, rng) if len(right) else pairs.right[:0]
+    left_extra = sample_rows(left, MAX_DISTRACTORS, rng) if len(left) else pairs.left[:0]
+    right_extra = sample_rows(right, MAX_DISTRACTORS, rng) if len(right) else pairs.right[:0]
     columns: list[list[np.ndarray]] = [[] for _ in candidates]
     for fold in make_folds(len(pairs), seed):
         build, test = fit(pairs.take(fold.train)), pairs.take(fold.test)
@@ -104,9 +105,3 @@ def _fold_score(alignment: Alignment, test: Pairs, left_extra: np.ndarray, right
     forth = rank_partners(left, np.concatenate([right, alignment.transform_right(right_extra)]))
     back = rank_partners(right, np.concatenate([left, alignment.transform_left(left_extra)]))
     return -(np.log1p(forth.rank) + np.log1p(back.rank)) / 2
-
-
-def _sample(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    if len(rows) <= MAX_DISTRACTORS:
-        return rows
-    return rows[np.sort(rng.choice(len(rows), MAX_DISTRACTORS, replace=False))]

@@ -17,6 +17,7 @@ import numpy as np
 from components.alignment.checks import check_range
 from components.alignment.linalg import column_signs, thin_svd
 from components.alignment.protocol import Alignment, Pairs
+from components.alignment.sampling import sample_rows
 from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired, Variant, plain_views
 from components.alignment.views import View, Views
 from components.transforms import Chain, Linear, Transform, UnitRows, unit_rows
@@ -81,7 +82,7 @@ class Reduced:
 def reduce_world(world: Unpaired, dims: tuple[int, int], seed: int) -> Reduced:
     """Unit rows on at most 256 axes; of more than 20,000 rows a seeded sample."""
     views = plain_views(dims)
-    rows = [_sample(r, seed) for r in (world.left, world.right)]
+    rows = [sample_rows(r, MAX_ROWS, seed) for r in (world.left, world.right)]
     variant = Variant(_axes(views.left, rows[0]), _axes(views.right, rows[1]))
     left, right = (m(r) if len(r) else r for m, r in zip((variant.left, variant.right), rows, strict=True))
     sums = (moments(left) if len(left) else None, moments(right) if len(right) else None)
@@ -169,9 +170,3 @@ def _axes(view: View, rows: np.ndarray) -> Transform:
         return unit
     vectors = Spectrum.of(unit_rows(rows), None).vectors[:, ::-1][:, :PCA_DIM]
     return Chain([unit, Linear(np.zeros(view.raw), vectors * column_signs(vectors))])
-
-
-def _sample(rows: np.ndarray, seed: int) -> np.ndarray:
-    if len(rows) <= MAX_ROWS:
-        return rows
-    return rows[np.sort(np.random.default_rng(seed).choice(len(rows), MAX_ROWS, replace=False))]

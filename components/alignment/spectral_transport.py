@@ -24,6 +24,7 @@ from components.alignment.ensemble import combine
 from components.alignment.functional_map import column_weights, fit_map, moments
 from components.alignment.fused import fused_rows
 from components.alignment.protocol import Alignment, Pairs
+from components.alignment.sampling import sample_rows
 from components.alignment.shaping import Columns
 from components.alignment.tuned import Candidate, Family, TunedAligner, Unpaired, Variant
 from components.alignment.views import View, Views
@@ -76,8 +77,8 @@ class SpectralTransport(TunedAligner):
         views = world.spectral()
         dim = min(self.dim, views.left.dim, views.right.dim)
         variant = Variant(self._features(views.left, dim), self._features(views.right, dim))
-        x = variant.left(views.left.map(_sample(world.left, self.rows, [self.seed, 0])))
-        y = variant.right(views.right.map(_sample(world.right, self.rows, [self.seed, 1])))
+        x = variant.left(views.left.map(sample_rows(world.left, self.rows, [self.seed, 0])))
+        y = variant.right(views.right.map(sample_rows(world.right, self.rows, [self.seed, 1])))
         lesson = _Lesson(self, _School(views, dim), x, y)
         return Family(
             views=views,
@@ -174,9 +175,3 @@ def _ridge(
     gram, cross = (1 - share) * gram + share * more_gram, (1 - share) * cross + share * more_cross
     gram = gram + ridge * np.trace(gram) / len(gram) * np.eye(len(gram))
     return Linear(np.zeros(len(gram)), np.linalg.solve(gram, cross))
-
-
-def _sample(rows: np.ndarray, count: int, seed: list[int]) -> np.ndarray:
-    if len(rows) <= count:
-        return rows
-    return rows[np.sort(np.random.default_rng(seed).choice(len(rows), count, replace=False))]

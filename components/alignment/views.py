@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.alignment.checks import check_range
+from components.alignment.sampling import sample_rows
 from components.alignment.shaping import Columns
 from components.errors import UserError
 from components.transforms import Concat, Identity, Transform
@@ -109,7 +110,7 @@ def spectral_view(rows: np.ndarray, config: ViewConfig) -> View:
 
     if len(rows) < FEWEST_ROWS:
         raise UserError(f"{len(rows)} unpaired rows are too few for a graph", do=f"give at least {FEWEST_ROWS}")
-    rows = _sample(rows, config)
+    rows = sample_rows(np.ascontiguousarray(rows, dtype=np.float32), config.max_rows, config.seed)
     k = config.neighbours or int(np.clip(round(np.sqrt(len(rows)) / 3.2), 10, 30))
     graph_config = GraphConfig(neighbours=k, scale_k=max(1, k // 2))
     graph = build_graph(rows, graph_config, seed=config.seed)
@@ -141,10 +142,3 @@ def _remembered(rows: np.ndarray, config: ViewConfig) -> View:
     while len(_MEMORY) > _REMEMBERED:
         _MEMORY.popitem(last=False)
     return _MEMORY[key]
-
-
-def _sample(rows: np.ndarray, config: ViewConfig) -> np.ndarray:
-    rows = np.ascontiguousarray(rows, dtype=np.float32)
-    if len(rows) <= config.max_rows:
-        return rows
-    return rows[np.sort(np.random.default_rng(config.seed).choice(len(rows), config.max_rows, replace=False))]
