@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from components.errors import UserError
+from pipelines.commands import (
+    AddressOpt,
+    HomeOpt,
+    NoRayOpt,
+    RecipeArg,
+    SetOpt,
+    StoreOpt,
+    bench,
+    err,
+    out,
+    threads_as_in_ray,
+)
 
 app = typer.Typer(
     name="isthmus",
@@ -19,25 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-# into a file or a pipe: wide enough for the tables
-out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
-err = Console(stderr=True, highlight=False)
-
-RecipeArg = Annotated[str, typer.Argument(help="Name of a built-in recipe, or a YAML file.")]
-SetOpt = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override one key of the recipe; repeatable."),
-]
-HomeOpt = Annotated[
-    Path | None,
-    typer.Option(
-        "--home", help="Folder of store, logs, MLflow database and results [$ISTHMUS_HOME or ./isthmus-data]."
-    ),
-]
-StoreOpt = Annotated[
-    str | None,
-    typer.Option("--store", help="Where outputs are kept: path or URI (s3://…) [$ISTHMUS_STORE or HOME/store]."),
-]
 
 
 @app.command()
@@ -46,15 +37,14 @@ def run(
     set_: SetOpt = None,
     home: HomeOpt = None,
     store: StoreOpt = None,
-    address: Annotated[str | None, typer.Option(help="Ray cluster to attach to [a local Ray of this process].")] = None,
+    address: AddressOpt = None,
     metrics_out: Annotated[Path | None, typer.Option(help="Write all metrics to this JSON file.")] = None,
     force: Annotated[list[str] | None, typer.Option(help="Make this step and all after it again; repeatable.")] = None,
     verify: Annotated[bool, typer.Option(help="Check the digests of all cached outputs, whatever their size.")] = False,
-    no_ray: Annotated[bool, typer.Option("--no-ray", help="Run every step in this process, without Ray.")] = False,
+    no_ray: NoRayOpt = False,
 ) -> None:
     """Run a recipe: only what is not in the store yet is computed. After a crash, the same command goes on."""
-    if no_ray:  # as in a Ray task; must be set before numpy is imported
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    threads_as_in_ray(no_ray)
     from pipelines.home import Home
     from pipelines.recipe import load_any_recipe
     from pipelines.runner import RunOptions, run_recipe
@@ -168,12 +158,11 @@ def suggest(
     set_: SetOpt = None,
     home: HomeOpt = None,
     store: StoreOpt = None,
-    address: Annotated[str | None, typer.Option(help="Ray cluster to attach to [a local Ray of this process].")] = None,
-    no_ray: Annotated[bool, typer.Option("--no-ray", help="Run every step in this process, without Ray.")] = False,
+    address: AddressOpt = None,
+    no_ray: NoRayOpt = False,
 ) -> None:
     """Which items to find partners for: a list to fill in and a page to look at. The recipe needs no pairs yet."""
-    if no_ray:  # as in a Ray task; must be set before numpy is imported
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    threads_as_in_ray(no_ray)
     from pipelines.home import Home
     from pipelines.recipe import load_recipe
     from pipelines.runner import RunOptions
@@ -223,104 +212,7 @@ def recipes(
         print_recipes(out, show_yaml)
 
 
-bench_app = typer.Typer(help="Measure what the README claims, on this machine.", no_args_is_help=True)
-app.add_typer(bench_app, name="bench")
-
-QuickOpt = Annotated[bool, typer.Option(help="Small sizes: minutes instead of tens of minutes.")]
-MetricsOpt = Annotated[Path | None, typer.Option(help="Write the numbers to this JSON file.")]
-
-
-@bench_app.command("demo")
-def bench_demo(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
-    """The main job from cold, again, and `plan` (goals: 5 minutes and 6 GB, 8 s, 3 s)."""
-    _bench("demo", quick, metrics_out)
-
-
-@bench_app.command("suggest")
-def bench_suggest(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
-    """Choice of items to pair at 10^4, 10^5 and 10^6 rows: time and memory."""
-    _bench("suggest", quick, metrics_out)
-
-
-@bench_app.command("overhead")
-def bench_overhead(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
-    """Cost of the DAG layer per step, in process and on Ray (goal: at most 150 ms)."""
-    _bench("overhead", quick, metrics_out)
-
-
-@bench_app.command("encode")
-def bench_encode(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
-    """Ray Data encoding against the bare encoder loop on the same cores (goal: at least 85 %)."""
-    _bench("encode", quick, metrics_out)
-
-
-@bench_app.command("spectral")
-def bench_spectral(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
-    """Eigensolver against SpectralNet at 10k, 30k and 100k rows: time, memory, subspace error."""
-    _bench("spectral", quick, metrics_out)
-
-
-@bench_app.command("objectives")
-def bench_objectives(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
-    """Losses of encoder training: speed against POT, unrolled and tensor forms; a table of what each of them trains."""
-    _bench("objectives", quick, metrics_out)
-
-
-@bench_app.command("alignment")
-def bench_alignment(
-    quick: QuickOpt = False,
-    metrics_out: MetricsOpt = None,
-    corpus: Annotated[list[str] | None, typer.Option(help="Corpus or recipe; repeatable [all known ones].")] = None,
-    method: Annotated[list[str] | None, typer.Option(help="Method; repeatable [all].")] = None,
-    budget: Annotated[list[int] | None, typer.Option(help="Known pairs; repeatable [0 10 30 50 100 200 500].")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each cell [5; 3 with --quick].")] = None,
-    protocol: Annotated[list[str] | None, typer.Option(help="disjoint or sue; repeatable.")] = None,
-    split: Annotated[list[str] | None, typer.Option(help="random or group; repeatable.")] = None,
-    selection: Annotated[
-        list[str] | None, typer.Option(help="random, coverage, sequential or asked; repeatable.")
-    ] = None,
-    rows: Annotated[list[int] | None, typer.Option(help="Also with so many unpaired rows a side; repeatable.")] = None,
-    corpora: Annotated[Path | None, typer.Option(help="Folder of the development corpora [$ISTHMUS_CORPORA].")] = None,
-    force: Annotated[list[str] | None, typer.Option(help="Fit this method's cells again; repeatable.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Cells at a time [all cores].")] = None,
-    no_ray: Annotated[bool, typer.Option("--no-ray", help="Without Ray: cells on threads of this process.")] = False,
-    address: Annotated[str | None, typer.Option(help="Ray cluster to attach to.")] = None,
-    no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow out.")] = False,
-    home: HomeOpt = None,
-    store: StoreOpt = None,
-) -> None:
-    """Every aligner on every corpus: recall by pairs, rows, split and choice of pairs, with intervals and costs."""
-    if no_ray:  # as in a Ray task; must be set before numpy is imported
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from pipelines.bench.alignment.command import run_bench_alignment
-    from pipelines.bench.alignment.options import make_options
-    from pipelines.home import Home
-
-    options = make_options(
-        quick=quick,
-        corpora=corpus,
-        methods=method,
-        budgets=budget,
-        seeds=seeds,
-        protocols=protocol,
-        splits=split,
-        selections=selection,
-        rows=rows,
-        folder=corpora,
-        force=force,
-        workers=workers,
-        use_ray=not no_ray,
-        address=address,
-        metrics_out=metrics_out,
-        track=not no_tracking,
-    )
-    raise typer.Exit(run_bench_alignment(options, Home.open(home, store), out))
-
-
-def _bench(name: str, quick: bool, metrics_out: Path | None) -> None:
-    from pipelines.bench import run_bench
-
-    run_bench(name, quick=quick, metrics_out=metrics_out, console=out)
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from pipelines.recipe import Count, Fraction, Model, NonNegative, Positive, Scaling, resolved
+from pipelines.recipe import Count, Fraction, Model, NonNegative, Positive, Recipe, Scaling, resolved
 
 ObjectiveName = Literal[
     "info-nce",
@@ -142,8 +142,8 @@ class EncoderScaling(Scaling):
     loader_processes: Annotated[int, Field(ge=0)] = Field(0, description="of each worker, drawing views ahead")
 
 
-class _EncodeRecipe(Model):
-    name: str = Field("encoder", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the run, and of the encoder")
+class _EncodeRecipe(Recipe):
+    model: ImageModel | TextModel
     corpus: Corpus
     labels: str | None = Field("auto", description="label, group, kmeans, auto (label, else group, else none) or null")
     pseudo: PseudoLabels = PseudoLabels()
@@ -153,6 +153,13 @@ class _EncodeRecipe(Model):
     training: Training = Training()
     scaling: EncoderScaling = EncoderScaling()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    def absolute(self, base: Path) -> Self:
+        """As :meth:`pipelines.recipe.Recipe.absolute`."""
+        corpus = self.corpus.model_copy(update={"source": resolved(self.corpus.source, base)})
+        weights = self.model.weights
+        model = self.model.model_copy(update={"weights": None if weights is None else resolved(weights, base)})
+        return self.model_copy(update={"corpus": corpus, "model": model})
 
 
 class EncodeImagesRecipe(_EncodeRecipe):
@@ -172,11 +179,3 @@ class EncodeTextsRecipe(_EncodeRecipe):
 
 
 EncodeRecipe = EncodeImagesRecipe | EncodeTextsRecipe
-
-
-def absolute(recipe: EncodeRecipe, base: Path) -> EncodeRecipe:
-    """Paths relative to ``base``, the recipe file's folder."""
-    corpus = recipe.corpus.model_copy(update={"source": resolved(recipe.corpus.source, base)})
-    weights = recipe.model.weights
-    model = recipe.model.model_copy(update={"weights": None if weights is None else resolved(weights, base)})
-    return recipe.model_copy(update={"corpus": corpus, "model": model})

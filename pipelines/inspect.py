@@ -15,13 +15,13 @@ from cluster.workflow.store import Store
 from components.encoders.registry import list_encoders
 from components.errors import UserError
 from pipelines.home import Home
-from pipelines.recipe import built_in, load_any_recipe, to_yaml
-from pipelines.trained import AnyRecipe, graph_of
+from pipelines.recipe import Recipe, built_in, load_any_recipe, to_yaml
+from pipelines.registry import graph_of
 
 STYLES = {"hit": "green", "stale": "yellow", "miss": "cyan"}
 
 
-def print_plan(recipe: AnyRecipe, home: Home, console: Console, *, verify: bool = False) -> None:
+def print_plan(recipe: Recipe, home: Home, console: Console, *, verify: bool = False) -> None:
     """One line a step: hit, miss or stale, and why."""
     found = plan(graph_of(recipe, home)(cache_dir=home.cache, engine="ray"), Store(home.store), verify=verify)
     table = Table("step", "state", "why", box=None)

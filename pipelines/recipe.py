@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -12,9 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from components.corpora.source_config import one_or_several
 from components.encoders.registry import TRAINED
 from components.errors import UserError
-
-if TYPE_CHECKING:
-    from pipelines.trained import AnyRecipe
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -211,11 +208,21 @@ class Scaling(Model):
     max_failures: Annotated[int, Field(ge=0)] = Field(3, description="restarts of a training step's workers")
 
 
-class AlignRecipe(Model):
+class Recipe(Model):
+    """What every pipeline's recipe has."""
+
+    pipeline: str
+    name: str = Field("recipe", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the run in MLflow")
+
+    def absolute(self, base: Path) -> Self:
+        """The recipe with its relative paths taken from ``base``, the folder of its file."""
+        raise NotImplementedError
+
+
+class AlignRecipe(Recipe):
     """Join a left and a right corpus from a few known pairs."""
 
     pipeline: Literal["align"]
-    name: str = Field("align", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the run in MLflow")
     left: Source
     right: Source
     pairs: str | None = Field(None, description="Parquet/CSV with left_id,right_id; or builtin:emoji; needed to `run`")
@@ -290,6 +297,17 @@ class AlignRecipe(Model):
         """Whether nothing is fitted on a known pair."""
         return self.pairs is None or self.pairs_budget == 0
 
+    def absolute(self, base: Path) -> Self:
+        """As :meth:`Recipe.absolute`."""
+        changes: dict[str, Any] = {n: resolved(p, base) for n in ("pairs", "heldout") if (p := getattr(self, n))}
+        for side in ("left", "right"):
+            source: Source = getattr(self, side)
+            encoder = each_encoder(
+                source.encoder, lambda name: resolved(name, base) if name.startswith(TRAINED) else name
+            )
+            changes[side] = source.model_copy(update={"source": resolved(source.source, base), "encoder": encoder})
+        return self.model_copy(update=changes)
+
 
 def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> AlignRecipe:
     """An ``align`` recipe. Raises UserError as :func:`load_any_recipe`, and for a recipe of another pipeline."""
@@ -299,7 +317,7 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> AlignRecipe
     raise UserError(f"this recipe's pipeline is {recipe.pipeline}, not align", where=str(name_or_path))
 
 
-def load_any_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> AnyRecipe:
+def load_any_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     """A built-in recipe by name or a YAML file, with ``key.path=value`` overrides.
 
     Paths inside a recipe file are relative to that file.
@@ -312,19 +330,11 @@ def load_any_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> AnyReci
     for override in overrides:
         _override(data, override)
     data.setdefault("name", path.stem.lower().replace("_", "-").replace(" ", "-"))
-    recipe = validate(data, where=str(name_or_path), model=_model_of(data, str(name_or_path)))
-    return recipe if path.parent == RECIPES else _absolute(recipe, path.parent.resolve())
+    from pipelines.registry import model_of
 
-
-def _model_of(data: dict[str, Any], where: str) -> Any:
-    """The model of a recipe's pipeline."""
-    from pipelines.encoder_recipe import EncodeImagesRecipe, EncodeTextsRecipe
-
-    models = {"align": AlignRecipe, "encode-images": EncodeImagesRecipe, "encode-texts": EncodeTextsRecipe}
-    name = data.get("pipeline")
-    if name not in models:
-        raise UserError(f"key 'pipeline': {name!r} is no pipeline", where=where, do=f"use one of {', '.join(models)}")
-    return models[name]
+    where = str(name_or_path)
+    recipe: Recipe = validate(data, where=where, model=model_of(data.get("pipeline"), where))
+    return recipe if path.parent == RECIPES else recipe.absolute(path.parent.resolve())
 
 
 def validate(data: dict[str, Any], *, where: str = "recipe", model: Any = AlignRecipe) -> Any:
@@ -452,16 +462,3 @@ def resolved(text: str, base: Path) -> str:
 def each_encoder(encoder: str | tuple[str, ...], change: Callable[[str], str]) -> str | tuple[str, ...]:
     """The encoder of a source, or each of its encoders, changed."""
     return change(encoder) if isinstance(encoder, str) else tuple(change(name) for name in encoder)
-
-
-def _absolute(recipe: AnyRecipe, base: Path) -> AnyRecipe:
-    if not isinstance(recipe, AlignRecipe):
-        from pipelines.encoder_recipe import absolute
-
-        return absolute(recipe, base)
-    changes: dict[str, Any] = {n: resolved(path, base) for n in ("pairs", "heldout") if (path := getattr(recipe, n))}
-    for side in ("left", "right"):
-        source: Source = getattr(recipe, side)
-        encoder = each_encoder(source.encoder, lambda name: resolved(name, base) if name.startswith(TRAINED) else name)
-        changes[side] = source.model_copy(update={"source": resolved(source.source, base), "encoder": encoder})
-    return recipe.model_copy(update=changes)

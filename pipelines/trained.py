@@ -1,35 +1,30 @@
-"""From any recipe to its graph; and where ``trained:NAME`` is: what the run of that name exported, or a folder."""
+"""Where ``trained:NAME`` is: what the run of that name exported, or a folder; and graphs of recipes that name one."""
 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from cluster.workflow.graph import Graph
 from components.encoders.registry import TRAINED
 from components.errors import UserError
 from components.files import Folder
 from components.pretraining.artifact import ABOUT
 from pipelines import align, encoders
-from pipelines.encoder_recipe import EncodeImagesRecipe, EncodeTextsRecipe
+from pipelines.encoder_recipe import EncodeRecipe
 from pipelines.home import Home
 from pipelines.recipe import AlignRecipe, each_encoder
+from pipelines.registry import BuildGraph
 
 ENCODER = "encoder"
-AnyRecipe = AlignRecipe | EncodeImagesRecipe | EncodeTextsRecipe
 
 
-class BuildGraph(Protocol):
-    """Makes the graph of a recipe."""
+def align_graph(recipe: AlignRecipe, home: Home) -> BuildGraph:
+    """What builds the graph of an ``align`` recipe. Raises UserError for a trained encoder that is not there."""
+    return partial(align.build, locate_trained(recipe, home))
 
-    def __call__(self, *, cache_dir: Path, engine: align.Engine) -> Graph: ...
 
-
-def graph_of(recipe: AnyRecipe, home: Home) -> BuildGraph:
-    """What builds the recipe's graph. Raises UserError for a trained encoder that is not there."""
-    if isinstance(recipe, AlignRecipe):
-        return partial(align.build, locate_trained(recipe, home))
+def encoder_graph(recipe: EncodeRecipe, home: Home) -> BuildGraph:
+    """What builds the graph of an encoder recipe. Raises UserError for weights to start from that are not there."""
     return partial(encoders.build, _start_located(recipe, home))
 
 

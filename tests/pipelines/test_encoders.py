@@ -19,8 +19,8 @@ from components.encoders import registry
 from components.errors import UserError
 from pipelines.home import Home
 from pipelines.recipe import load_any_recipe, load_recipe
+from pipelines.registry import graph_of
 from pipelines.runner import RunOptions, run_recipe
-from pipelines.trained import graph_of
 
 FAST: dict[str, Any] = {
     "head": {"hidden": 32, "dim": 16},
