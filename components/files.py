@@ -5,6 +5,7 @@ Formats are Parquet, safetensors, JSON and plain bytes. Nothing here reads or wr
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
+
+_BLOCK = 1 << 20
 
 
 class Place(Protocol):
@@ -147,3 +150,12 @@ class Folder:
 
     def _full(self, name: str) -> str:
         return f"{self.path}/{name}" if name else self.path
+
+
+def file_digest(folder: Folder, name: str) -> str:
+    """SHA-256 of a file, read in blocks of 1 MiB."""
+    digest = hashlib.sha256()
+    with folder.fs.open_input_stream(f"{folder.path}/{name}", compression=None) as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

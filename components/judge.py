@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from components.evaluation.confidence import Confidence
+from components.evaluation.confidence import Confidence, Counts
 from components.files import Folder
+from components.gallery import Gallery, Seen
 
 FILE = "confidence.json"
-MAX_SCORES = 4_000_000  # at a time
 
 
 @dataclass(frozen=True)
@@ -61,30 +61,25 @@ class Judge:
         """Which rows have no known partner. [N] booleans"""
         return np.array([i not in self.paired[side] for i in ids], dtype=bool)
 
-    def verdicts(self, scores: np.ndarray, free: np.ndarray, found: Matrices, best: np.ndarray) -> list[Verdict]:
+    def verdicts(self, matches: np.ndarray, seen: Seen, found: Gallery, own: Gallery) -> list[Verdict]:
         """One per match.
 
         Args:
-            scores: of the query against all rows of the other side. [N]
-            free: which of those rows have no known partner. [N]
-            found: coordinates of those rows, and of the free rows of the query's side.
-            best: places of the matches in ``scores``. [k]
+            matches: places of the matches among the rows of the other side. [k]
+            seen: what the query sees of that side; the matches without a known partner are in it.
+            found: that side.
+            own: the query's side.
         """
-        place = np.cumsum(free) - 1
-        verdicts = {int(n): Verdict(None, None, True) for n in best if not free[n]}
-        asked = [int(n) for n in best if free[n]]
-        step = max(1, MAX_SCORES // max(len(found.own), 1))
-        for start in range(0, len(asked), step):
-            some = asked[start : start + step]
-            judged = self.model.judge(scores[free], place[some], found.others[some] @ found.own.T)
-            for n, confidence, mutual in zip(some, judged.confidence, judged.mutual, strict=True):
+        verdicts = {int(n): Verdict(None, None, True) for n in matches if not found.free[n]}
+        asked = [int(n) for n in matches if found.free[n]]
+        places = np.array([int(np.flatnonzero(seen.rows == n)[0]) for n in asked], dtype=np.int64)
+        row = np.broadcast_to(1.0, seen.scores.shape) if seen.counts is None else seen.counts
+        start = 0
+        for columns, counts in own.columns(found.index.vectors[asked]):
+            some = slice(start, start + len(columns))
+            counted = Counts(row, np.broadcast_to(1.0, columns.shape) if counts is None else counts)
+            judged = self.model.judge(seen.scores, places[some], columns, counts=counted)
+            for n, confidence, mutual in zip(asked[some], judged.confidence, judged.mutual, strict=True):
                 verdicts[n] = Verdict(float(confidence), bool(mutual), False)
-        return [verdicts[int(n)] for n in best]
-
-
-@dataclass(frozen=True)
-class Matrices:
-    """Coordinates in the shared space: ``others`` [N, K] that are searched, ``own`` [M, K] of the query's side."""
-
-    others: np.ndarray
-    own: np.ndarray
+            start += len(columns)
+        return [verdicts[int(n)] for n in matches]

@@ -2,8 +2,9 @@
 
 Files of the folder: ``model.json`` (sides, encoders, provenance), ``left|right.json`` + ``.safetensors`` (the maps),
 ``left|right-index.parquet`` (id, embedding in the shared space), ``left|right-titles.parquet`` (id, title and, for
-pictures of small corpora, a PNG thumbnail), ``confidence.json`` (how sure matches are; not with too few known pairs),
-and ``trained/`` with the encoders that were trained here.
+pictures of small corpora, a PNG thumbnail), ``left|right-index.faiss`` (cells of a side with very many rows),
+``confidence.json`` (how sure matches are; not with too few known pairs), and ``trained/`` with the encoders that were
+trained here. ``model.json`` has the digests of all others, which are checked before anything else is read.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ import pyarrow as pa
 from components.embeddings import Embeddings
 from components.encoders.registry import TRAINED
 from components.errors import UserError
-from components.files import Folder
-from components.judge import Judge, Matrices, Verdict
+from components.files import Folder, file_digest
+from components.gallery import Gallery
+from components.judge import Judge, Verdict
 from components.model_views import Item, ModelView, encode_views
+from components.row_index import IndexFacts, RowIndex
 from components.transforms import Transform, load_transform, save_transform
 
 Side = Literal["left", "right"]
-FORMAT = 2
-READABLE = (1, 2)  # 1: one encoder a side
-BLOCK_ROWS = 65_536
+FORMAT = 3
+READABLE = (1, 2, 3)  # 1: one encoder a side; 2: without digests
 _SILENT = Verdict(None, None, False)
 
 
@@ -77,36 +79,50 @@ class SharedSpace:
     ) -> None:
         self.sides, self.about, self._cache_dir, self.judge = dict(sides), dict(about), cache_dir, judge
         self._encoders: dict[str, Any] = {}
+        self._indexes: dict[Side, RowIndex] = {}
+        self._galleries: dict[Side, Gallery] = {}
 
     @classmethod
     def load(cls, folder: Folder, cache_dir: Path | None = None) -> SharedSpace:
         """Read a model folder.
 
         Raises:
-            UserError: the folder holds no model, or one of another format.
+            UserError: the folder holds no model, one of another format, or one with a missing or damaged file.
         """
         if not folder.exists("model.json"):
             raise UserError("no model here", where=folder.path, do="run `isthmus run` first or name a model folder")
-        about = folder.read_json("model.json")
+        try:
+            about = folder.read_json("model.json")
+        except ValueError:
+            raise UserError("model.json is damaged", where=folder.path, do="export the model again") from None
         if about.get("format") not in READABLE:
             raise UserError(
                 f"model format {about.get('format')} is not {FORMAT}", where=folder.path, do="export it again"
             )
+        _check_files(folder, about.get("files", {}))
         sides: dict[Side, ModelSide] = {s: _read_side(folder, s, about["sides"][s]) for s in ("left", "right")}
-        return cls(sides, about, cache_dir, Judge.read(folder))
+        space = cls(sides, about, cache_dir, Judge.read(folder))
+        for name, facts in about.get("index", {}).items():
+            side = sides[name].index.vectors
+            space._indexes[name] = RowIndex.load(folder, f"{name}-index.faiss", side, IndexFacts(**facts))
+        return space
 
     def save(self, folder: Folder) -> None:
-        """Write the model folder."""
-        sides = {}
+        """Write the model folder; what lies in it already becomes part of the model."""
+        sides, index = {}, {}
         for name, side in self.sides.items():
             views = [asdict(view) for view in side.views]
             sides[name] = {"modality": side.modality, "views": views, "rows": len(side.index)}
             save_transform(folder, name, side.transform)
             folder.write_table(f"{name}-index.parquet", side.index.to_table())
             folder.write_table(f"{name}-titles.parquet", _titles_table(side))
+            self.index(name).save(folder, f"{name}-index.faiss")
+            index[name] = self.index(name).facts.to_json()
         if self.judge:
             self.judge.write(folder)
-        folder.write_json("model.json", {**self.about, "format": FORMAT, "sides": sides})
+        files = {f.name: file_digest(folder, f.name) for f in folder.files() if f.name != "model.json"}
+        about = {**self.about, "format": FORMAT, "sides": sides, "index": index, "files": files}
+        folder.write_json("model.json", about)
 
     def encode_left(self, items: Sequence[Item]) -> np.ndarray:
         """Raw left items -> coordinates in the shared space [N, K]; see :meth:`encode`."""
@@ -126,8 +142,15 @@ class SharedSpace:
         Raises:
             UserError: items that are not of the side's modality, or a column that the side does not have.
         """
+        return self.sides[side].transform(self._rows(side, items))
+
+    def encode_each(self, side: Side, items: Sequence[Item]) -> list[np.ndarray]:
+        """The same as rows [K], each mapped alone: to the bit the same whatever items are beside it."""
+        return [self.sides[side].transform(row[None])[0] for row in self._rows(side, items)]
+
+    def _rows(self, side: Side, items: Sequence[Item]) -> np.ndarray:
         part = self.sides[side]
-        return part.transform(encode_views(part.views, items, modality=part.modality, side=side, load=self._encoder))
+        return encode_views(part.views, items, modality=part.modality, side=side, load=self._encoder)
 
     def search(self, query: Item, *, side: Side, k: int = 10, to: Side | None = None) -> list[Match]:
         """The ``k`` rows of side ``to`` (default: the other one) closest to one raw item of ``side``."""
@@ -142,29 +165,27 @@ class SharedSpace:
         """
         if k < 1:
             raise UserError(f"k is {k}", do="ask for at least one match")
+        places, scores, seen = self.gallery(to).see(point, k)
+        verdicts = [_SILENT] * len(places)
+        if self.judge is not None and asked and asked != to:
+            verdicts = self.judge.verdicts(places, seen, self.gallery(to), self.gallery(asked))
         target = self.sides[to]
-        scores = np.concatenate(
-            [target.index.vectors[s : s + BLOCK_ROWS] @ point for s in range(0, len(target.index), BLOCK_ROWS)]
-        )
-        best = np.argsort(-scores, kind="stable")[:k]  # the index is sorted by id: stable means ties by id
-        verdicts = self._verdicts(scores, best, to) if asked and asked != to else [_SILENT] * len(best)
-        return [self._match(target, int(n), float(scores[n]), v) for n, v in zip(best, verdicts, strict=True)]
+        return [self._match(target, int(n), float(s), v) for n, s, v in zip(places, scores, verdicts, strict=True)]
 
-    def _verdicts(self, scores: np.ndarray, best: np.ndarray, to: Side) -> list[Verdict]:
-        if self.judge is None:
-            return [_SILENT] * len(best)
-        rows = Matrices(self.sides[to].index.vectors, self._free_rows[_other(to)])
-        return self.judge.verdicts(scores, self._free[to], rows, best)
+    def index(self, side: Side) -> RowIndex:
+        """The index of a side's rows; built at the first use unless it came with the model."""
+        if side not in self._indexes:
+            queries = self.sides[_other(side)].index.vectors
+            self._indexes[side] = RowIndex.build(self.sides[side].index.vectors, queries)
+        return self._indexes[side]
 
-    @cached_property
-    def _free(self) -> dict[Side, np.ndarray]:
-        """Which rows of each side have no known partner."""
-        assert self.judge is not None
-        return {name: self.judge.free(name, side.index.ids) for name, side in self.sides.items()}
-
-    @cached_property
-    def _free_rows(self) -> dict[Side, np.ndarray]:
-        return {name: side.index.vectors[self._free[name]] for name, side in self.sides.items()}
+    def gallery(self, side: Side) -> Gallery:
+        """The rows of a side as a point sees them."""
+        if side not in self._galleries:
+            ids = self.sides[side].index.ids
+            free = self.judge.free(side, ids) if self.judge else np.ones(len(ids), bool)
+            self._galleries[side] = Gallery(self.index(side), free)
+        return self._galleries[side]
 
     def _match(self, side: ModelSide, row: int, score: float, verdict: Verdict) -> Match:
         name = side.index.ids[row]
@@ -176,8 +197,24 @@ class SharedSpace:
             from components.encoders.protocol import LoadOptions
             from components.encoders.registry import load
 
+            self._check_version(name)
             self._encoders[name] = load(name, LoadOptions(cache_dir=self._cache_dir))
         return self._encoders[name]
+
+    def _check_version(self, name: str) -> None:
+        from components.encoders.registry import fingerprint
+
+        views = (view for side in self.sides.values() for view in side.views)
+        made_with = next((v.fingerprint for v in views if v.encoder == name and v.fingerprint), "")
+        if made_with and made_with != fingerprint(name):
+            told = f"the model was made with the encoder {made_with}, here is {fingerprint(name)}"
+            raise UserError(told, do="install that version, or run the recipe again")
+
+    def load_encoders(self) -> None:
+        """Load what :meth:`encode` needs now, not with the first query. Raises UserError as it does."""
+        for side in self.sides.values():
+            for view in side.views if side.modality != "embedding" else ():
+                self._encoder(view.encoder)
 
     def columns(self, side: Side) -> list[str]:
         """Columns of an item of this side, if there are several."""
@@ -198,6 +235,15 @@ def _view(folder: Folder, about: Mapping[str, Any]) -> ModelView:
 def trained_folder(encoder: str) -> str:
     """Where a step's or a model's copy of a trained encoder lies, from its name ``trained:NAME#HASH``."""
     return f"trained/{encoder.rpartition('#')[2]}"
+
+
+def _check_files(folder: Folder, digests: Mapping[str, str]) -> None:
+    """Raises UserError for a file that is missing or has other content than when the model was written."""
+    for name, digest in digests.items():
+        if not folder.exists(name):
+            raise UserError(f"{name} is missing from the model", where=folder.path, do="export it again")
+        if file_digest(folder, name) != digest:
+            raise UserError(f"{name} of the model is damaged", where=folder.path, do="export it again")
 
 
 def _other(side: Side) -> Side:

@@ -23,11 +23,14 @@ class ModelView:
         encoder: its name, or ``given`` for embeddings.
         column: that it was made from; empty if the side has only one.
         dim: width of the block; None in models of the first format, which have one view a side.
+        fingerprint: what decided the encoder's vectors (see :func:`components.encoders.registry.fingerprint`); empty
+            for given embeddings and for encoders that lie in the model's own folder.
     """
 
     encoder: str
     column: str = ""
     dim: int | None = None
+    fingerprint: str = ""
 
 
 def encode_views(

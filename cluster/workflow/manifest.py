@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,12 +10,11 @@ from typing import Any
 
 from cluster.workflow.keys import digest_of
 from components.errors import UserError
-from components.files import Folder
+from components.files import Folder, file_digest
 
 MANIFEST = "MANIFEST.json"
 FORMAT = 1
 HASH_WITHOUT_ASKING = 64 << 20  # bytes: below this, reading an output costs less than trusting a damaged one
-_BLOCK = 1 << 20
 
 
 class ManifestError(ValueError):
@@ -132,15 +130,6 @@ def damage(folder: Folder, manifest: Manifest, *, verify: bool = False) -> str |
             if file_digest(folder, entry.name) != entry.sha256:
                 return f"{entry.name} is bit-flipped (its SHA-256 differs from the manifest's)"
     return None
-
-
-def file_digest(folder: Folder, name: str) -> str:
-    """SHA-256 of a file, read in blocks of 1 MiB."""
-    digest = hashlib.sha256()
-    with folder.fs.open_input_stream(f"{folder.path}/{name}", compression=None) as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _describe(folder: Folder, name: str, num_bytes: int) -> FileEntry:

@@ -45,6 +45,14 @@ class Judged:
     mutual: np.ndarray
 
 
+@dataclass(frozen=True)
+class Counts:
+    """How many rows each score stands for, where only some of the scores are known: ``row`` [N], ``columns`` [k, M]."""
+
+    row: np.ndarray
+    columns: np.ndarray
+
+
 @dataclass(frozen=True, kw_only=True)
 class Confidence:
     """The fitted calibration.
@@ -65,16 +73,21 @@ class Confidence:
     num_pairs: int
     gallery: float
 
-    def judge(self, scores: np.ndarray, best: np.ndarray, columns: np.ndarray) -> Judged:
+    def judge(
+        self, scores: np.ndarray, best: np.ndarray, columns: np.ndarray, *, counts: Counts | None = None
+    ) -> Judged:
         """Judge the candidates ``best`` [k] of a query.
 
         Args:
             scores: of the query against all rows that may be its partner. [N]
             best: places in ``scores``.
             columns: scores of each of them against the rows of the query's side. [k, M] The query may be among them.
+            counts: rows that each score stands for, if ``scores`` and ``columns`` are the highest and a sample of the
+                others; None: one each.
         """
-        evidence = _evidence(scores, best, columns, self.temperature / self.spread)
-        logit = self.constant - np.log(len(scores)) + self.row * evidence[0] + self.column * evidence[1]
+        counts = counts or Counts(np.broadcast_to(1.0, scores.shape), np.broadcast_to(1.0, columns.shape))
+        evidence = _evidence(scores, best, columns, self.temperature / self.spread, counts)
+        logit = self.constant - np.log(counts.row.sum()) + self.row * evidence[0] + self.column * evidence[1]
         rivals = columns.max(axis=1, initial=-np.inf)
         return Judged(1 / (1 + np.exp(-logit)), scores[best] >= rivals - TIE)
 
@@ -193,25 +206,27 @@ def _examples(scores: np.ndarray, num_test: int, scale: float) -> _Examples:
     return _Examples(np.concatenate(found), right, float(np.log(scores.shape[1])))
 
 
-def _evidence(scores: np.ndarray, best: np.ndarray, columns: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+def _evidence(
+    scores: np.ndarray, best: np.ndarray, columns: np.ndarray, scale: float, counts: Counts
+) -> tuple[np.ndarray, np.ndarray]:
     """Row and column evidence of the candidates ``best`` [k]."""
     own = scores[best]
     missing = ~(np.abs(columns - own[:, None]) <= TIE).any(axis=1)  # the query is no row of its side: it joins them
-    sizes = columns.shape[1] + missing
-    above = _log_mean_exp(scale * columns) + np.log(columns.shape[1])
-    above = np.where(missing, np.logaddexp(above, scale * own), above) - np.log(sizes)
-    return _above_rivals(scale * scores, scale * own), scale * own - above
+    sizes = counts.columns.sum(axis=1)
+    above = _log_mean_exp(scale * columns, counts.columns) + np.log(sizes)
+    above = np.where(missing, np.logaddexp(above, scale * own), above) - np.log(sizes + missing)
+    return _above_rivals(scale * scores, scale * own, counts.row), scale * own - above
 
 
-def _above_rivals(scaled: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _above_rivals(scaled: np.ndarray, own: np.ndarray, counts: np.ndarray | float = 1.0) -> np.ndarray:
     """Log odds of each of ``own`` [k] under the softmax of ``scaled`` [N] that they are among, plus log N. [k]"""
-    top = scaled.max()
-    log_share = own - top - np.log(np.exp(scaled - top).sum())
+    top, counts = scaled.max(), np.broadcast_to(counts, scaled.shape)
+    log_share = own - top - np.log((counts * np.exp(scaled - top)).sum())
     rest = np.maximum(-np.expm1(log_share), _CERTAIN)
-    return np.asarray(log_share - np.log(rest) + np.log(len(scaled)))
+    return np.asarray(log_share - np.log(rest) + np.log(counts.sum()))
 
 
-def _log_mean_exp(scaled: np.ndarray) -> np.ndarray:
-    """Of every row of [k, M]. [k]"""
-    top = scaled.max(axis=1, keepdims=True)
-    return np.asarray(top[:, 0] + np.log(np.exp(scaled - top).mean(axis=1)))
+def _log_mean_exp(scaled: np.ndarray, counts: np.ndarray | float = 1.0) -> np.ndarray:
+    """Of every row of [k, M], whose entries count as often as ``counts`` says. [k]"""
+    top, counts = scaled.max(axis=1, keepdims=True), np.broadcast_to(counts, scaled.shape)
+    return np.asarray(top[:, 0] + np.log((counts * np.exp(scaled - top)).sum(axis=1) / counts.sum(axis=1)))

@@ -47,7 +47,7 @@ class NeighbourIndex:
     def __init__(self, rows: np.ndarray, *, exact: bool = True, seed: int = 0) -> None:
         self.rows = np.ascontiguousarray(rows, dtype=np.float32)
         self.recall = 1.0
-        self._index = _flat(self.rows) if exact else _cells(self.rows, seed)
+        self._index = _flat(self.rows) if exact else make_cells(self.rows, seed)
         if not exact:
             self._probe_enough(np.random.default_rng(seed))
 
@@ -104,7 +104,8 @@ def _flat(rows: np.ndarray) -> Any:
     return index
 
 
-def _cells(rows: np.ndarray, seed: int) -> Any:
+def make_cells(rows: np.ndarray, seed: int) -> Any:
+    """FAISS' index of rows [N, D] in 4 sqrt(N) cells of k-means; how many of them are searched is for the caller."""
     num_cells = max(1, round(4 * np.sqrt(len(rows))))
     index = faiss.IndexIVFFlat(faiss.IndexFlatL2(rows.shape[1]), rows.shape[1], num_cells)
     index.cp.seed, index.cp.niter, index.cp.max_points_per_centroid = seed + 1, 5, TRAIN_ROWS_PER_CELL

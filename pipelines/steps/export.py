@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from cluster.workflow.step import Facts, StepContext
 from components.embeddings import Embeddings
+from components.encoders.registry import TRAINED, fingerprint
 from components.files import Folder
 from components.judge import Judge
 from components.model import ModelSide, SharedSpace
@@ -29,9 +30,9 @@ def run(ctx: StepContext) -> Facts:
         "pairs": ctx.inputs["evaluate"].read_json("metrics.json").get("pairs", {}),
     }
     model = SharedSpace(sides, about, judge=Judge.read(ctx.inputs["confidence"]))
-    model.save(ctx.out.sub("model"))
     for side in sides:
         ctx.inputs[f"encode-{side}"].sub("trained").copy_to(ctx.out.sub("model/trained"))
+    model.save(ctx.out.sub("model"))
     return {f"{name}_rows": len(side.index) for name, side in sides.items()} | {"aligner": ctx.config["aligner"]}
 
 
@@ -53,9 +54,16 @@ def _side(ctx: StepContext, side: str) -> ModelSide:
 
 def _views(encoded: Folder) -> tuple[ModelView, ...]:
     about = encoded.read_json("encoder.json")
-    if "views" not in about:
-        return (ModelView(encoder=about["encoder"], dim=about["dim"]),)
-    return tuple(ModelView(encoder=v["encoder"], column=v["column"], dim=v["dim"]) for v in about["views"])
+    views = about.get("views") or [{"encoder": about["encoder"], "column": "", "dim": about["dim"]}]
+    return tuple(
+        ModelView(encoder=v["encoder"], column=v["column"], dim=v["dim"], fingerprint=_fingerprint(v["encoder"]))
+        for v in views
+    )
+
+
+def _fingerprint(encoder: str) -> str:
+    """Empty for given embeddings, and for an encoder of our own, of which the model has a copy."""
+    return "" if encoder == "given" or encoder.startswith(TRAINED) else fingerprint(encoder)
 
 
 def describe(corpus: Folder, modality: str) -> tuple[dict[str, str], dict[str, bytes]]:
