@@ -76,8 +76,8 @@ def gauge(left: np.ndarray, right: np.ndarray, *, seed: int = 0, num_permutation
     knn = _overlap(masks[0], masks[1], k)
     orders = [rng.permutation(len(left)) for _ in range(num_permutations)]
     null = {
-        "cka": _null(cka, np.array([_ratio(_hsic(kernels[0], kernels[1].permuted(o)), scale) for o in orders])),
-        "mutual_knn": _null(knn, np.array([_overlap(masks[0], masks[1][np.ix_(o, o)], k) for o in orders])),
+        "cka": null_of(cka, np.array([_ratio(_hsic(kernels[0], kernels[1].permuted(o)), scale) for o in orders])),
+        "mutual_knn": null_of(knn, np.array([_overlap(masks[0], masks[1][np.ix_(o, o)], k) for o in orders])),
     }
     level = _level(cka, null)
     found = Gauge(cka=cka, mutual_knn=knn, k=k, pairs=len(left), null=null, level=level, verdict="")
@@ -145,7 +145,8 @@ def _overlap(a: np.ndarray, b: np.ndarray, k: int) -> float:
     return float((a & b).sum() / (k * len(a)))
 
 
-def _null(observed: float, values: np.ndarray) -> Null:
+def null_of(observed: float, values: np.ndarray) -> Null:
+    """Null of a statistic that is large where there is something, from its ``values`` under permutation."""
     p = (1 + int((values >= observed - 1e-12).sum())) / (1 + len(values))
     return Null(float(values.mean()), float(values.std()), float(p))
 

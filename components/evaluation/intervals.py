@@ -20,6 +20,9 @@ class Interval:
     high: float
     num: int
 
+    def to_json(self) -> dict[str, float]:
+        return {"mean": self.mean, "low": self.low, "high": self.high, "num": self.num}
+
 
 def t_interval(values: np.ndarray, *, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Interval:
     """Mean of ``values`` [n] and mean ± t_{.975, n-1} s/√n, cut to the quantity's natural ``bounds``.
