@@ -7,7 +7,7 @@ order; each embedding file is put together by row number and has the name and th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,14 +121,32 @@ def plan_actors(num_chunks: int, *, nodes: list[dict[str, float]], actors: int |
     Args:
         nodes: resources of each node, as Ray names them (``CPU``, ``GPU``).
     """
-    cores = [int(n.get("CPU", 0)) for n in nodes if n.get("CPU", 0) >= 1] or [1]
     if gpus:
-        room = max(1, int(sum(n.get("GPU", 0.0) for n in nodes) / gpus))
-    else:
-        room = sum(min(c, _MOST_ACTORS_A_NODE) for c in cores)
-    count = max(1, min(actors or room, num_chunks))
+        return _on_gpus(num_chunks, nodes, actors, gpus)
+    cores = [int(n.get("CPU", 0)) for n in nodes if n.get("CPU", 0) >= 1] or [1]
+    count = max(1, min(actors or sum(min(c, _MOST_ACTORS_A_NODE) for c in cores), num_chunks))
     # an actor must fit on the smallest node, and too few chunks must not leave each actor alone with one thread
-    return ActorPlan(actors=count, cpus=max(1, min(sum(cores) // count, *cores)), gpus=gpus)
+    return ActorPlan(actors=count, cpus=max(1, min(sum(cores) // count, *cores)), gpus=0.0)
+
+
+def _on_gpus(num_chunks: int, nodes: list[dict[str, float]], actors: int | None, gpus: float) -> ActorPlan:
+    """All GPUs; of a node's CPUs each actor gets an equal part."""
+    room = [(_actors_on(n, gpus), int(n.get("CPU", 0))) for n in nodes]
+    if not any(most for most, _ in room):
+        raise UserError(
+            f"no node has {gpus:g} GPUs and a CPU for an encoding actor",
+            where="scaling",
+            do="set gpus_per_encoder: 0 to encode on CPUs, or use a cluster with GPUs",
+        )
+    count = max(1, min(actors or sum(most for most, _ in room), num_chunks))
+    return ActorPlan(actors=count, cpus=min((cpus // most for most, cpus in room if most)), gpus=gpus)
+
+
+def _actors_on(node: Mapping[str, float], gpus: float) -> int:
+    """A share of a GPU cannot be taken from two of them, and each actor needs a CPU as well."""
+    own = node.get("GPU", 0.0)
+    each = int(1 / gpus + 1e-9) * int(own) if gpus < 1 else int(own / gpus)
+    return min(each, int(node.get("CPU", 0)))
 
 
 def _shard_sizes(source: Folder) -> dict[str, int]:

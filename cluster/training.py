@@ -35,15 +35,25 @@ class Scaling:
     Attributes:
         engine: ``ray``, or ``local`` for this process (one worker).
         workers: data-parallel processes; the global batch stays the same.
+        min_workers: fewer than ``workers`` are enough to go on; None: all of them are needed. Train looks once a
+            minute whether there is room for more again.
         cpus_per_worker, gpus_per_worker: reserved by each.
         max_failures: how often lost workers are replaced.
+        max_preemptions: how often workers are replaced whose node was announced to go away; None: without limit.
     """
 
     engine: str = "ray"
     workers: int = 1
+    min_workers: int | None = None
     cpus_per_worker: float = 1.0
     gpus_per_worker: float = 0.0
     max_failures: int = 3
+    max_preemptions: int | None = None
+
+    @property
+    def fewest(self) -> int:
+        """Workers without which there is no training."""
+        return self.workers if self.min_workers is None else self.min_workers
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Scaling:
@@ -84,11 +94,12 @@ def _train_on_ray(loop: str, ctx: StepContext, config: Mapping[str, Any], scalin
     _quiet_environment()
     refusals = ctx.work.sub(REFUSALS)
     refusals.delete()
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train import RunConfig
     from ray.train.torch import TorchTrainer
 
+    from cluster.torch_backend import ByDevice
+
     _must_fit(scaling)
-    resources = {"CPU": scaling.cpus_per_worker} | ({"GPU": scaling.gpus_per_worker} if scaling.gpus_per_worker else {})
     trainer = TorchTrainer(
         _worker,
         train_loop_config={
@@ -97,14 +108,13 @@ def _train_on_ray(loop: str, ctx: StepContext, config: Mapping[str, Any], scalin
             "config": dict(config),
             "report": Reporter(ctx.name, ctx.emit),
         },
-        scaling_config=ScalingConfig(
-            num_workers=scaling.workers, use_gpu=scaling.gpus_per_worker > 0, resources_per_worker=resources
-        ),
+        torch_config=ByDevice(),
+        scaling_config=scaling_config(scaling),
         run_config=RunConfig(
             name=f"{ctx.name}-{ctx.key[:16]}",
             storage_path=f"{ctx.work.path}/train",
             storage_filesystem=None if ctx.work.is_local else ctx.work.fs,
-            failure_config=FailureConfig(max_failures=scaling.max_failures),
+            failure_config=failure_config(scaling),
         ),
     )
     try:
@@ -113,6 +123,25 @@ def _train_on_ray(loop: str, ctx: StepContext, config: Mapping[str, Any], scalin
         raise _readable(error) from error
     if refusals.exists(REFUSED):
         raise UserError(**refusals.read_json(REFUSED))
+
+
+def scaling_config(scaling: Scaling) -> Any:
+    """As Ray Train takes it."""
+    import ray.train
+
+    workers = scaling.workers if scaling.min_workers is None else (scaling.min_workers, scaling.workers)
+    resources = {"CPU": scaling.cpus_per_worker} | ({"GPU": scaling.gpus_per_worker} if scaling.gpus_per_worker else {})
+    config: Any = ray.train.ScalingConfig  # Ray's stubs describe the older one
+    return config(num_workers=workers, use_gpu=scaling.gpus_per_worker > 0, resources_per_worker=resources)
+
+
+def failure_config(scaling: Scaling) -> Any:
+    """As Ray Train takes it."""
+    import ray.train
+
+    preemptions = -1 if scaling.max_preemptions is None else scaling.max_preemptions
+    config: Any = ray.train.FailureConfig
+    return config(max_failures=scaling.max_failures, max_preemption_failures=preemptions)
 
 
 def _worker(arguments: dict[str, Any]) -> None:
@@ -137,7 +166,7 @@ class DistributedSession:
 
         context = ray.train.get_context()
         self.rank, self.world = context.get_world_rank(), context.get_world_size()
-        self.device = ray.train.torch.get_device()
+        self.device = worker_device(ray.train.torch.get_device())
         self._store = CheckpointStore(work.sub(CHECKPOINTS))
         self._report = report
 
@@ -164,6 +193,14 @@ class DistributedSession:
         ray.train.report({"epoch": checkpoint.epoch, **metrics})
 
 
+def worker_device(given: Any) -> Any:
+    """The device that Ray reserved, or the CPU if this node's torch does not see it."""
+    import torch
+
+    seen = torch.accelerator.current_accelerator(check_available=True)
+    return given if seen is not None and seen.type == given.type else torch.device("cpu")
+
+
 def _quiet_environment() -> None:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -181,10 +218,10 @@ def _must_fit(scaling: Scaling) -> None:
 
     have = ray.cluster_resources()  # type: ignore[no-untyped-call]
     for kind, each in (("CPU", scaling.cpus_per_worker), ("GPU", scaling.gpus_per_worker)):
-        need = scaling.workers * each
+        need = scaling.fewest * each
         if need > have.get(kind, 0.0):
             raise UserError(
-                f"{scaling.workers} workers need {need:g} {kind}s, the cluster has {have.get(kind, 0.0):g}",
+                f"{scaling.fewest} workers need {need:g} {kind}s, the cluster has {have.get(kind, 0.0):g}",
                 where="scaling",
                 do="ask for fewer workers, or for less per worker",
             )

@@ -52,6 +52,26 @@ class Session(Protocol):
         ...
 
 
+class Resumable(Protocol):
+    """A training that advances by epochs, each of which ends with :meth:`Session.save`."""
+
+    @property
+    def finished(self) -> bool: ...
+    def run_epoch(self) -> None: ...
+    def restore(self, found: Checkpoint) -> None:
+        """Go on from a checkpoint."""
+        ...
+
+
+def run_to_end(training: Resumable, session: Session) -> None:
+    """All epochs that are left after the session's newest checkpoint."""
+    found = session.resume()
+    if found:
+        training.restore(found)
+    while not training.finished:
+        training.run_epoch()
+
+
 class LocalSession:
     """One process. ``folder`` keeps checkpoints (none if it is not given), ``report`` is told each epoch's metrics."""
 

@@ -82,7 +82,7 @@ class CorpusGraph:
             options={
                 "engine": self.engine,
                 "actors": scaling.encode_actors,
-                "gpus_per_worker": scaling.gpus_per_worker,
+                "gpus_per_actor": scaling.encoder_gpus,
                 "batch_size": scaling.encode_batch,
                 "cache_dir": str(self.cache_dir),
             },

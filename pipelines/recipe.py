@@ -200,12 +200,31 @@ class Scaling(Model):
     """How it runs, never what comes out: not part of any step's key."""
 
     workers: Count = Field(1, description="Ray Train workers of each training step")
+    min_workers: Count | None = Field(
+        None, description="training goes on with so few workers while nodes are away; null: all are needed"
+    )
     gpus_per_worker: NonNegative = 0.0
+    gpus_per_encoder: NonNegative | None = Field(
+        None, description="GPUs of each encoding actor, 0.25: four share one; null: as gpus_per_worker"
+    )
     cpus_per_worker: Positive = 1.0
     shards: Count | None = Field(None, description="files a corpus is cut into; null: by size")
     encode_actors: Count | None = Field(None, description="actors of each encoding step; null: one per free core")
     encode_batch: Count | None = Field(None, description="rows per encoding task; null: 64 pictures or 512 texts")
     max_failures: Annotated[int, Field(ge=0)] = Field(3, description="restarts of a training step's workers")
+    max_preemptions: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="restarts after a node was taken away with notice; null: any number"
+    )
+
+    @model_validator(mode="after")
+    def _fewer_than_workers(self) -> Self:
+        if self.min_workers is not None and self.min_workers > self.workers:
+            raise ValueError(f"min_workers {self.min_workers} must not exceed workers {self.workers}")
+        return self
+
+    @property
+    def encoder_gpus(self) -> float:
+        return self.gpus_per_worker if self.gpus_per_encoder is None else self.gpus_per_encoder
 
 
 class Recipe(Model):

@@ -18,7 +18,7 @@ from torch import nn
 from components.alignment.mmd import mmd2
 from components.alignment.mmd_config import MMDConfig
 from components.errors import UserError
-from components.training import Checkpoint, Session, mean_gradients, pack, share, unpack
+from components.training import Checkpoint, Session, mean_gradients, pack, run_to_end, share, unpack
 from components.transforms import Spec, Tensors, Transform
 
 MAX_HELD = 1024  # rows of a side that MMD is measured on
@@ -94,11 +94,7 @@ def fit_mmd(rows: SharedRows, config: MMDConfig, session: Session, *, seed: int 
     The weights with the smallest MMD on the rows kept back are returned; the untouched space counts as one candidate.
     """
     training = _Training(rows, config, session, seed)
-    found = session.resume()
-    if found:
-        training.restore(found)
-    while training.epoch < config.epochs:
-        training.run_epoch()
+    run_to_end(training, session)
     return training.result()
 
 
@@ -147,6 +143,10 @@ class _Training:
         order = rng.permutation(count)
         held = min(max(2, round(self.config.validation_fraction * count)), MAX_HELD)
         return np.sort(order[2 * held :]), np.sort(order[:held]), np.sort(order[held : 2 * held])
+
+    @property
+    def finished(self) -> bool:
+        return self.epoch >= self.config.epochs
 
     def run_epoch(self) -> None:
         losses = [self._step(step) for step in range(self.steps)]

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from components.encoders.protocol import LoadOptions
+
+if TYPE_CHECKING:
+    import torch
 
 
 def torch_device(options: LoadOptions) -> str:
@@ -14,6 +21,28 @@ def torch_device(options: LoadOptions) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def torch_forward(
+    module: torch.nn.Module, device: str, call: Callable[..., torch.Tensor] | None = None
+) -> Callable[..., np.ndarray]:
+    """The module, moved to a device, as a function of arrays (or tensors) that returns float32.
+
+    On an accelerator in bfloat16 autocast, its inputs through pinned memory. ``call``: applies the module to inputs.
+    """
+    import torch
+
+    from components.devices import autocast, to_device
+
+    place = torch.device(device)
+    module = module.eval().to(place)
+
+    def forward(*inputs: np.ndarray | torch.Tensor) -> np.ndarray:
+        with torch.inference_mode(), autocast(place):
+            tensors = [to_device(torch.as_tensor(x), place) for x in inputs]
+            return (call(module, *tensors) if call else module(*tensors)).float().cpu().numpy()
+
+    return forward
 
 
 def num_threads(options: LoadOptions) -> int:

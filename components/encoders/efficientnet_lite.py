@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.encoders.device import num_threads, torch_device
+from components.encoders.device import num_threads, torch_device, torch_forward
 from components.encoders.onnx_cache import cached_onnx, export, file_digest, open_session
 from components.encoders.pixels import squares
 from components.encoders.protocol import LoadOptions
@@ -50,7 +50,7 @@ class EfficientNetLite0:
         threads = num_threads(options)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._device = torch_device(options)
-        self._forward = _in_torch(self._device) if self._device == "cuda" else _in_onnxruntime(options)
+        self._forward = torch_forward(network(), self._device) if self._device == "cuda" else _in_onnxruntime(options)
 
     def encode(self, items: Sequence[bytes]) -> np.ndarray:
         """Pictures (encoded files) to [B, 1280] float32. Raises BadImage for bytes that are no picture."""
@@ -99,15 +99,3 @@ def _onnx(options: LoadOptions) -> Path:
 def _in_onnxruntime(options: LoadOptions) -> Forward:
     session = open_session(_onnx(options), options)
     return lambda pixels: session.run(None, {"pixels": pixels})[0]
-
-
-def _in_torch(device: str) -> Forward:
-    import torch
-
-    module = network().to(device)
-
-    @torch.inference_mode()
-    def forward(pixels: np.ndarray) -> np.ndarray:
-        return module(torch.from_numpy(pixels).to(device)).cpu().numpy()
-
-    return forward

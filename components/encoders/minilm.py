@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.encoders.device import torch_device
+from components.encoders.device import torch_device, torch_forward
 from components.encoders.onnx_cache import cached_onnx, export, file_digest, open_session
 from components.encoders.protocol import LoadOptions
 from components.errors import UserError
@@ -55,7 +55,7 @@ class MiniLM:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._device = torch_device(options)
-        self._forward = _in_torch(self._device) if self._device == "cuda" else _in_onnxruntime(options)
+        self._forward = torch_forward(network(), self._device) if self._device == "cuda" else _in_onnxruntime(options)
 
     def encode(self, items: Sequence[str]) -> np.ndarray:
         """Texts to [B, 384] float32 of unit length."""
@@ -120,15 +120,3 @@ def _onnx(options: LoadOptions) -> Path:
 def _in_onnxruntime(options: LoadOptions) -> Forward:
     session = open_session(_onnx(options), options)
     return lambda ids, mask: session.run(None, {"ids": ids, "mask": mask})[0]
-
-
-def _in_torch(device: str) -> Forward:
-    import torch
-
-    module = network().to(device)
-
-    @torch.inference_mode()
-    def forward(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return module(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)).cpu().numpy()
-
-    return forward

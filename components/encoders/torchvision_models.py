@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.corpora.images import decode_rgb
-from components.encoders.device import num_threads, torch_device
+from components.encoders.device import num_threads, torch_device, torch_forward
 from components.encoders.protocol import LoadOptions
 from components.errors import UserError
 
@@ -57,7 +57,7 @@ class TorchvisionEncoder:
     def __init__(self, name: str, model: torch.nn.Module, preprocess: Any, options: LoadOptions) -> None:
         self.name, self.dim = name, behead(model)
         self._device = torch_device(options)
-        self._model, self._preprocess = model.eval().to(self._device), preprocess
+        self._preprocess, self._features = preprocess, torch_forward(model, self._device)
         if options.threads and self._device == "cpu":
             import torch
 
@@ -71,10 +71,7 @@ class TorchvisionEncoder:
     def _forward(self, items: Sequence[bytes]) -> np.ndarray:
         import torch
 
-        batch = torch.stack([self._preprocess(decode_rgb(data)) for data in items]).to(self._device)
-        gpu = self._device == "cuda"
-        with torch.inference_mode(), torch.autocast(self._device, torch.bfloat16, enabled=gpu):
-            return self._model(batch).float().cpu().numpy()
+        return self._features(torch.stack([self._preprocess(decode_rgb(data)) for data in items]))
 
 
 def behead(model: torch.nn.Module) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.encoders.device import num_threads, torch_device
+from components.encoders.device import num_threads, torch_device, torch_forward
 from components.encoders.pixels import square
 from components.encoders.protocol import LoadOptions
 from components.files import Folder
@@ -41,7 +41,7 @@ class Trained:
     def __init__(self, parts: TrainedEncoder, name: str, options: LoadOptions) -> None:
         import torch
 
-        from components.pretraining.network import make_backbone, start_from
+        from components.pretraining.network import features, make_backbone, start_from
 
         self.name, self.modality = f"trained:{name}", parts.spec.modality
         self.dim, self.licence = parts.dim, parts.licence
@@ -50,7 +50,8 @@ class Trained:
             torch.set_num_threads(num_threads(options))
         backbone = make_backbone(parts.spec, seed=0)
         start_from(backbone, parts.weights, where=name)
-        self._backbone = backbone.eval().requires_grad_(False).to(self._device)
+        self._backbone = backbone.requires_grad_(False)
+        self._features = torch_forward(self._backbone, self._device, call=features)
         self._token_ids = _token_ids(parts)
 
     def encode(self, items: Sequence[Any]) -> np.ndarray:
@@ -80,12 +81,7 @@ class Trained:
 
     def forward(self, x: torch.Tensor) -> np.ndarray:
         """Raw inputs of the network (uint8 pictures or token ids) to features [B, D]."""
-        import torch
-
-        from components.pretraining.network import features
-
-        with torch.inference_mode():
-            return features(self._backbone, x.to(self._device)).float().cpu().numpy()
+        return self._features(x)
 
 
 def _token_ids(parts: TrainedEncoder) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from components.devices import autocast, to_device
 from components.objectives.protocol import Criterion, GlobalBatch, Scored
 from components.pretraining.labels import Classes
 from components.pretraining.network import Network
@@ -66,15 +67,11 @@ class Learner:
 
     def classes_of(self, rows: np.ndarray) -> torch.Tensor | None:
         """Classes of these rows [B], if the objective learns from labels."""
-        return torch.from_numpy(self.classes.of_row[rows]).to(self.device) if self.criterion.labelled else None
+        return to_device(torch.from_numpy(self.classes.of_row[rows]), self.device) if self.criterion.labelled else None
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """bfloat16 where it pays: on an accelerator, or where it is asked for."""
-        kind = self.device.type
-        accelerator = torch.accelerator.current_accelerator()
-        auto = accelerator is not None and accelerator.type == kind and torch.amp.is_autocast_available(kind)
-        wanted = self.precision == "bfloat16" or (self.precision == "auto" and auto)
-        return torch.autocast(kind, torch.bfloat16, enabled=wanted)
+        """As :func:`components.devices.autocast`."""
+        return autocast(self.device, self.precision)
 
     def state(self) -> dict[str, np.ndarray]:
         """All weights."""

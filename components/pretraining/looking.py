@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from components.devices import to_device
 from components.errors import UserError
 from components.evaluation.representation import effective_rank, knn_hits
 from components.objectives.protocol import GlobalBatch
@@ -84,7 +85,7 @@ class Look:
         for start in range(columns.start, columns.stop, PLAIN_BATCH):
             chunk = numbers[start : min(start + PLAIN_BATCH, columns.stop)].tolist()
             with self.learner.autocast():
-                x = self.learner.network.features(self.inputs.plain(chunk).to(self.learner.device))
+                x = self.learner.network.features(to_device(self.inputs.plain(chunk), self.learner.device))
                 h.append(x.float())
                 z.append(self.learner.network.head(x).float())
         return self._together(h, columns, len(numbers)), self._together(z, columns, len(numbers))
@@ -96,7 +97,7 @@ class Look:
         """Outputs [V, B, K] for random views of validation rows, also of the target network. Every worker makes all."""
         draw = np.random.default_rng([self.seed, 7])
         seeds = draw.integers(2**62, size=(self.learner.views, len(self.valid)))
-        views = [self.inputs.random(self.valid.tolist(), s.tolist()).to(self.learner.device) for s in seeds]
+        views = [to_device(self.inputs.random(self.valid.tolist(), s.tolist()), self.learner.device) for s in seeds]
 
         def through(forward: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
             return torch.stack([forward(view).float() for view in views])

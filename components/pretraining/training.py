@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from components.devices import to_device
 from components.errors import UserError
 from components.objectives.protocol import Criterion
 from components.pretraining.batches import Batches, ByClass, Shuffled, require_rows
@@ -27,7 +28,7 @@ from components.pretraining.learner import Learner
 from components.pretraining.looking import Look
 from components.pretraining.network import Network
 from components.pretraining.rows import TRAIN
-from components.training import Checkpoint, Session, pack, unpack
+from components.training import Checkpoint, Session, pack, run_to_end, unpack
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,7 @@ def train_encoder(
         UserError: too few rows for the workers, a batch of one row, or a loss that is not finite.
     """
     training = EncoderTraining(task, config, session, seed=seed, processes=processes)
-    found = session.resume()
-    if found:
-        training.restore(found)
-    while not training.finished:
-        training.run_epoch()
+    run_to_end(training, session)
     return training.result()
 
 
@@ -153,7 +150,7 @@ class EncoderTraining:
         """One step of the optimizer on the global batch, of which ``parts`` are this worker's views."""
         self.learner.both.train()
         self.optimizer.zero_grad()
-        parts = [part.to(self.session.device, non_blocking=True) for part in parts]
+        parts = [to_device(part, self.session.device) for part in parts]
         columns = own_columns(len(rows), self.session)
         target = self._targets(parts, columns, len(rows))
         scored = step_gradients(
@@ -199,7 +196,6 @@ class EncoderTraining:
         )
 
     def restore(self, found: Checkpoint) -> None:
-        """Go on from a checkpoint."""
         unpack(found.arrays, self.learner.both, self.optimizer)
         self.best_state = _below(found.arrays, "best.")
         if self.learner.target is not None:

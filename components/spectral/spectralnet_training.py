@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from components.graphs.walk import WalkSampler
 from components.spectral.config import SpectralNetConfig
 from components.spectral.spectralnet import SpectralNet, edge_loss, make_net, orthogonaliser, outputs, rotate
-from components.training import Checkpoint, Session, mean_gradients, pack, share, unpack
+from components.training import Checkpoint, Session, mean_gradients, pack, run_to_end, share, unpack
 
 VALIDATION_EDGES = 4096
 # Small corpora would otherwise see one step per epoch.
@@ -45,11 +45,7 @@ def fit_spectralnet(
 ) -> SpectralNetFit:
     """Train on ``rows`` [N, D] with the graph ``weights`` [N, N]; resumes from the session's newest checkpoint."""
     training = _Training(rows, weights, config, session, seed)
-    found = session.resume()
-    if found:
-        training.restore(found)
-    while not training.finished:
-        training.run_epoch()
+    run_to_end(training, session)
     return training.result()
 
 

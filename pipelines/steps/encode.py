@@ -26,7 +26,7 @@ def run(ctx: StepContext) -> Facts:
 
     config: ``encoder`` (a name or auto), ``column`` (of the shards, if the source names several). inputs: ``shards``.
     locations: ``encoder``: folder of a trained one. options: ``engine`` (ray or local), ``actors``,
-    ``gpus_per_worker``, ``batch_size``, ``cache_dir``; null decides by itself.
+    ``gpus_per_actor``, ``batch_size``, ``cache_dir``; null decides by itself.
     """
     shards = ctx.inputs["shards"]
     corpus = shards.read_json("corpus.json")
@@ -42,7 +42,7 @@ def run(ctx: StepContext) -> Facts:
         column=column,
         engine=ctx.options.get("engine", "ray"),
         actors=ctx.options.get("actors"),
-        gpus_per_actor=ctx.options.get("gpus_per_worker") or 0.0,
+        gpus_per_actor=ctx.options.get("gpus_per_actor") or 0.0,
         batch_size=ctx.options.get("batch_size"),
         cache_dir=Path(cache_dir) if cache_dir else None,
         progress=ctx.progress,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from deadly import Deadly, send_by_value
 from encoder_worlds import picture_rows, text_rows
 
 from cluster.workflow.step import Emit, StepContext
@@ -36,22 +34,6 @@ TEXTS = SHARED | {
     "model": {"vocabulary": 400, "max_tokens": 16, "width": 16, "layers": 1, "heads": 2},
     "views": {"preset": "clean", "drop": 0.1},
 }
-
-
-class Deadly:
-    """Notes every epoch in a file; kills its own process after epoch 2, once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __call__(self, event: Mapping[str, Any]) -> None:
-        if event["kind"] != "progress":
-            return
-        with (self.folder / "epochs").open("a") as log:
-            log.write(f"{event['done']} ")
-        if event["done"] == 2 and not (self.folder / "killed").exists():
-            (self.folder / "killed").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def context(root: Folder, name: str, config: dict[str, Any], emit: Emit, **options: Any) -> StepContext:
@@ -80,9 +62,7 @@ def write_tokenizer(root: Folder) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_cluster")
 def test_two_workers_one_of_them_killed_end_like_one_undisturbed_without_ray(tmp_path: Path) -> None:
-    import ray
-
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    send_by_value()
     root = Folder.at(tmp_path)
     picture_rows(root.sub("rows"))
     alone = train_encoder.run(context(root, "alone", IMAGES, lambda event: None, engine="local"))
@@ -90,7 +70,7 @@ def test_two_workers_one_of_them_killed_end_like_one_undisturbed_without_ray(tmp
         context(root, "pair", IMAGES, Deadly(tmp_path), engine="ray", workers=2, cpus_per_worker=0.5)
     )
     assert (tmp_path / "killed").exists()
-    assert (tmp_path / "epochs").read_text().split() == ["1", "2", "3"]  # no epoch was lost, none done twice
+    assert Deadly(tmp_path).epochs == [1, 2, 3]  # no epoch was lost, none done twice
     assert pair["best_loss"] == pytest.approx(alone["best_loss"], rel=1e-3)
     one, two = (root.sub(name).read_tensors("encoder/backbone.safetensors") for name in ("alone", "pair"))
     assert max(float(np.abs(one[n] - two[n]).max()) for n in one) < 5e-3

@@ -122,6 +122,15 @@ def test_actors_on_gpus_share_the_cpus_out() -> None:
     assert plan_actors(500, nodes=nodes, actors=1, gpus=1.0).actors == 1
 
 
+def test_an_actor_takes_its_share_of_one_gpu_and_a_cpu_beside_it() -> None:
+    nodes = [{"CPU": 64.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 3.0, "GPU": 1.0}]
+    assert plan_actors(500, nodes=nodes, actors=None, gpus=0.4).actors == 4  # two on each: none across both
+    assert plan_actors(500, nodes=nodes, actors=None, gpus=0.25).actors == 4 + 3  # the second one lacks CPUs
+    assert plan_actors(500, nodes=nodes, actors=None, gpus=0.25).cpus == 1
+    with pytest.raises(UserError, match="no node has 2 GPUs and a CPU"):
+        plan_actors(500, nodes=nodes, actors=None, gpus=2.0)
+
+
 @pytest.mark.ray
 def test_ray_writes_the_same_bytes_whatever_the_actors(ray_cluster: None, shards: Folder, tmp_path: Path) -> None:
     local = _bytes(_encode(shards, tmp_path / "local", engine="local", batch_size=16))

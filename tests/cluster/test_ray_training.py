@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from align_world import AlignWorld, make_world
+from deadly import Deadly, send_by_value
 
-from cluster.training import Reporter, Scaling
+from cluster.training import Reporter, Scaling, failure_config, scaling_config, worker_device
 from cluster.workflow.step import Emit, StepContext
 from components.embeddings import Embeddings
 from components.errors import UserError
@@ -24,22 +23,6 @@ CONFIG: dict[str, Any] = {
     "graph": {"neighbours": 10, "scale_k": 5},
     "spectralnet": {"widths": [16], "batch": 128, "learning_rate": 1e-3, "epochs": 4},
 }  # fmt: skip
-
-
-class Deadly:
-    """Notes every epoch in a file; kills its own process after epoch 2, once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __call__(self, event: Mapping[str, Any]) -> None:
-        if event["kind"] != "progress":
-            return
-        with (self.folder / "epochs").open("a") as log:
-            log.write(f"{event['done']} ")
-        if event["done"] == 2 and not (self.folder / "killed").exists():
-            (self.folder / "killed").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _context(world: AlignWorld, name: str, emit: Emit, **options: Any) -> StepContext:
@@ -54,14 +37,12 @@ def _context(world: AlignWorld, name: str, emit: Emit, **options: Any) -> StepCo
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_cluster")
 def test_two_workers_one_of_them_killed_end_like_one_undisturbed_without_ray(tmp_path: Path) -> None:
-    import ray
-
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    send_by_value()
     world = make_world(tmp_path)
     undisturbed = spectral.run(_context(world, "alone", lambda event: None, engine="local"))
     facts = spectral.run(_context(world, "killed", Deadly(tmp_path), engine="ray", workers=2, cpus_per_worker=0.5))
     assert (tmp_path / "killed").exists()
-    assert (tmp_path / "epochs").read_text().split() == ["1", "2", "3", "4"]  # no epoch was lost, none done twice
+    assert Deadly(tmp_path).epochs == [1, 2, 3, 4]  # no epoch was lost, none done twice
     assert facts["loss"] == pytest.approx(undisturbed["loss"], rel=1e-3)
     one, two = (Embeddings.read(world.root.sub(name)) for name in ("alone", "killed"))
     np.testing.assert_allclose(two.rows(one.ids), one.vectors, atol=0.02)
@@ -71,15 +52,13 @@ def test_two_workers_one_of_them_killed_end_like_one_undisturbed_without_ray(tmp
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_failed_run_started_again_goes_on_from_its_last_epoch(tmp_path: Path) -> None:
-    import ray
-
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    send_by_value()
     world, emit = make_world(tmp_path), Deadly(tmp_path)
     with pytest.raises(UserError, match="training failed"):
         spectral.run(_context(world, "step", emit, engine="ray", max_failures=0))
-    assert (tmp_path / "epochs").read_text().split() == ["1", "2"]
+    assert Deadly(tmp_path).epochs == [1, 2]
     again = spectral.run(_context(world, "step", emit, engine="ray", max_failures=0))
-    assert (tmp_path / "epochs").read_text().split() == ["1", "2", "3", "4"]
+    assert Deadly(tmp_path).epochs == [1, 2, 3, 4]
     undisturbed = spectral.run(_context(world, "alone", lambda event: None, engine="local"))
     assert again["loss"] == pytest.approx(undisturbed["loss"], rel=1e-3)
 
@@ -110,6 +89,24 @@ def test_local_engine_resumes_from_its_checkpoint(tmp_path: Path) -> None:
     assert epochs == [4]
     whole = spectral.run(_context(world, "whole", lambda event: None, engine="local"))
     assert resumed["loss"] == whole["loss"]
+
+
+def test_elastic_and_preemptible_workers_as_ray_train_takes_them() -> None:
+    fixed, elastic = Scaling(workers=4, max_failures=2), Scaling(workers=4, min_workers=1, max_preemptions=7)
+    assert (scaling_config(fixed).num_workers, scaling_config(elastic).num_workers) == (4, (1, 4))
+    assert (fixed.fewest, elastic.fewest) == (4, 1)
+    assert (failure_config(fixed).max_failures, failure_config(fixed).max_preemption_failures) == (2, -1)
+    assert failure_config(elastic).max_preemption_failures == 7
+    gpus = scaling_config(Scaling(workers=4, gpus_per_worker=1.0))
+    assert (gpus.use_gpu, gpus.resources_per_worker) == (True, {"CPU": 1.0, "GPU": 1.0})
+    assert not scaling_config(fixed).use_gpu
+
+
+def test_a_gpu_that_torch_does_not_see_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = torch.device("cuda", 1)
+    for seen, expected in ((None, "cpu"), (torch.device("cuda"), "cuda"), (torch.device("mps"), "cpu")):
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available, seen=seen: seen)
+        assert worker_device(given).type == expected
 
 
 def test_reports_and_options() -> None:

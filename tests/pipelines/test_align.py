@@ -87,6 +87,16 @@ def test_impossible_candidates_are_refused_when_planning(names: str, told: str, 
 
 def test_how_it_runs_changes_no_key(tmp_path: Path) -> None:
     assert changed(tmp_path, "scaling.workers=2", "scaling.encode_batch=8", "scaling.cpus_per_worker=0.5") == set()
+    elastic = ("scaling.workers=4", "scaling.min_workers=1", "scaling.max_preemptions=5", "scaling.max_failures=1")
+    assert changed(tmp_path, *elastic, "scaling.gpus_per_worker=1", "scaling.gpus_per_encoder=0.25") == set()
+
+
+def test_encoders_may_share_a_gpu_that_workers_have_alone(tmp_path: Path) -> None:
+    alone = graph_of(load_recipe("emoji", ["scaling.gpus_per_worker=1"]), tmp_path)
+    shared = graph_of(load_recipe("emoji", ["scaling.gpus_per_worker=1", "scaling.gpus_per_encoder=0.25"]), tmp_path)
+    assert alone.steps["encode-left"].options["gpus_per_actor"] == 1
+    assert shared.steps["encode-left"].options["gpus_per_actor"] == 0.25
+    assert shared.steps["mmd-net"].options["gpus_per_worker"] == 1
 
 
 def test_a_change_reaches_only_what_is_behind_it(tmp_path: Path) -> None:

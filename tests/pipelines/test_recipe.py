@@ -71,6 +71,7 @@ def test_overrides_reach_any_depth_and_read_numbers_as_people_write_them() -> No
         ("pairs_budget=-1", ["'pairs_budget'", "greater than or equal to 0"]),
         ("spectral=3", ["'spectral'", "solver, dim, graph, spectralnet"]),
         ("spectral.graph.scale_k=40", ["'spectral.graph'", "scale_k 40 must not exceed neighbours"]),
+        ("scaling={workers: 2, min_workers: 3}", ["'scaling'", "min_workers 3 must not exceed workers 2"]),
         ("left.max_bad_fraction=1.5", ["'left.max_bad_fraction'", "less than 1"]),
         ("seed=true", ["'seed'", "valid integer"]),
         ("nonsense", ["key.path=value"]),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from components.encoders import minilm
+from components.encoders.device import torch_forward
 from components.encoders.minilm import MiniLM, load
 from components.encoders.protocol import LoadOptions
 
@@ -58,7 +59,7 @@ def test_padding_is_not_seen(encoder: MiniLM) -> None:
 
 def test_onnxruntime_equals_torch(encoder: MiniLM) -> None:
     ids, mask = minilm._padded([np.array(encoder._tokenizer.encode(t).ids) for t in TEXTS])
-    np.testing.assert_allclose(minilm._in_torch("cpu")(ids, mask), encoder.encode(TEXTS), atol=1e-5)
+    np.testing.assert_allclose(torch_forward(minilm.network(), "cpu")(ids, mask), encoder.encode(TEXTS), atol=1e-5)
 
 
 def test_groups_are_by_own_length_alone_and_lose_no_row() -> None:

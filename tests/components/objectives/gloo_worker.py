@@ -12,27 +12,14 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from batches import CLASSES, DIM, criterion
+from gloo_session import GlooSession
 from torch import nn
 
 from components.objectives.protocol import GlobalBatch, Scored
 from components.objectives.registry import OBJECTIVES
 from components.pretraining.gradients import gather, own_columns, share_out, step_gradients
-from components.training import LocalSession
 
 INPUTS = 12
-
-
-class GlooSession(LocalSession):
-    """Averages over a real process group."""
-
-    def __init__(self, rank: int, world: int) -> None:
-        super().__init__()
-        self.rank, self.world = rank, world  # type: ignore[misc]
-
-    def mean(self, tensor: torch.Tensor) -> torch.Tensor:
-        total = tensor.clone()
-        dist.all_reduce(total)
-        return total / self.world
 
 
 def step(name: str, rows: int, session: GlooSession) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ ROOT = HERE.parents[2]
 def run(folder: Path, world: int, rows: int) -> list[dict[str, np.ndarray]]:
     """What each of ``world`` workers saved."""
     outputs = [folder / f"{world}-{rank}-{rows}.npz" for rank in range(world)]
-    paths = os.pathsep.join([str(ROOT), str(HERE)])
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests"), str(HERE)])
     environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     workers = [
         subprocess.Popen(

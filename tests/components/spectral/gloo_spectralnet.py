@@ -6,14 +6,13 @@ import sys
 from datetime import timedelta
 
 import numpy as np
-import torch
 import torch.distributed as dist
+from gloo_session import GlooSession
 
 from components.graphs.build import build_graph
 from components.graphs.config import GraphConfig
 from components.spectral.config import SpectralNetConfig
 from components.spectral.spectralnet_training import fit_spectralnet
-from components.training import LocalSession
 
 CONFIG = SpectralNetConfig(dim=3, widths=(32, 32), batch=257, epochs=2)  # odd: shares of 128 and 129 rows
 
@@ -21,19 +20,6 @@ CONFIG = SpectralNetConfig(dim=3, widths=(32, 32), batch=257, epochs=2)  # odd: 
 def rows() -> np.ndarray:
     rng = np.random.default_rng(0)
     return (2.5 * np.eye(4)[rng.integers(0, 4, 400)] + 0.7 * rng.standard_normal((400, 4))).astype(np.float32)
-
-
-class GlooSession(LocalSession):
-    """Workers of torch's default process group; nothing is saved."""
-
-    def __init__(self, rank: int, world: int) -> None:
-        super().__init__()
-        self.rank, self.world = rank, world  # type: ignore[misc]
-
-    def mean(self, tensor: torch.Tensor) -> torch.Tensor:
-        total = tensor.clone()
-        dist.all_reduce(total)
-        return total / self.world
 
 
 def main(rank: int, world: int, meeting: str, out: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from components.spectral.spectralnet_training import SpectralNetFit, _Training, 
 from components.training import Checkpoint, LocalSession
 
 SCRIPT = Path(__file__).parent / "gloo_spectralnet.py"
+ROOT = Path(__file__).parents[3]
 
 
 def _planted(n: int = 900, clusters: int = 6) -> np.ndarray:
@@ -128,7 +130,8 @@ def test_one_worker_and_two_with_half_the_batch_agree(tmp_path: Path) -> None:
     out = str(tmp_path / "net")
     command = [sys.executable, str(SCRIPT)]
     meeting = str(tmp_path / "meeting")
-    other = subprocess.Popen([*command, "1", "2", meeting, out])
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    other = subprocess.Popen([*command, "1", "2", meeting, out], env={**os.environ, "PYTHONPATH": paths})
     gloo_spectralnet.main(0, 2, meeting, out)
     assert other.wait(timeout=120) == 0
     for rank in range(2):

@@ -23,7 +23,7 @@ def _context(tmp_path: Path, shards: Folder, encoder: str, events: list[dict[str
         inputs={"shards": shards},
         config={"encoder": encoder},
         locations={},
-        options={"engine": "local", "actors": None, "gpus_per_worker": 0.0, "batch_size": 8, "cache_dir": None},
+        options={"engine": "local", "actors": None, "gpus_per_actor": 0.0, "batch_size": 8, "cache_dir": None},
         emit=lambda event: events.append(dict(event)),
     )
 
