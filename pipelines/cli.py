@@ -19,6 +19,7 @@ from pipelines.commands import (
     bench,
     err,
     out,
+    serve,
     threads_as_in_ray,
 )
 
@@ -213,6 +214,7 @@ def recipes(
 
 
 app.add_typer(bench.app, name="bench")
+app.add_typer(serve.app)
 
 
 def main() -> None:

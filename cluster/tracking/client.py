@@ -205,12 +205,15 @@ class Store:
         self._artifacts(journal, progress, {**record, "files": files})
 
     def _model(self, journal: Journal, progress: Progress, record: Record) -> None:
-        from cluster.tracking.model import log_model
+        from cluster.tracking.model import find_registered, log_model
 
         run_id = progress.runs[record["uid"]]
         try:
-            folder = _model_folder(journal, record)
-            tags = log_model(self.client, self.experiment_id, run_id, folder, record["name"])
+            name, key = record["name"], str(record.get("key", ""))
+            tags = find_registered(self.client, name, key) if record.get("cached") else None
+            if tags is None:
+                folder = _model_folder(journal, record)
+                tags = log_model(self.client, self.experiment_id, run_id, folder, name, key=key)
         except Exception as error:
             if not is_final(error) and not self.is_alive():
                 raise

@@ -7,15 +7,22 @@ from pathlib import Path
 from typing import Any
 
 ALIAS = "candidate"
-RUN_TAG = "isthmus.source_run"
+KEY_TAG, MODEL_TAG = "isthmus.key", "isthmus.model"  # of a version; MLflow itself leaves out the model it is of
+MAX_DESCRIPTION = 5000
+CARD = "README.md"
 CODE = Path(__file__).with_name("pyfunc_model.py")
 
 
-def log_model(client: Any, experiment_id: str, run_id: str, folder: Path, name: str) -> dict[str, str]:
+def log_model(
+    client: Any, experiment_id: str, run_id: str, folder: Path, name: str, *, key: str = ""
+) -> dict[str, str]:
     """Log ``folder`` (safetensors, JSON, Parquet) as an MLflow model of the run, and register it under ``name``.
 
-    A second call for the same run finds the first one's model and repeats nothing. A person promotes a version; here it
-    only gets the alias ``candidate``.
+    A second call for the same run finds the first one's model and repeats nothing. The version gets the alias
+    ``candidate``; a person promotes it. Its description is the model's card, if there is one.
+
+    Args:
+        key: of the step that made the model, for :func:`find_registered`.
 
     Returns:
         Tags for the run: ``model.id``, ``model.version``, ``model.uri``.
@@ -24,8 +31,20 @@ def log_model(client: Any, experiment_id: str, run_id: str, folder: Path, name: 
         Exception: whatever MLflow raises; the caller decides whether it matters.
     """
     model_id = _existing(client, experiment_id, run_id) or _upload(client, experiment_id, run_id, folder, name)
-    version = _register(client, run_id, model_id, name)
-    return {"model.id": model_id, "model.version": str(version), "model.uri": f"models:/{name}@{ALIAS}"}
+    version = _register(client, run_id, model_id, name, tags={KEY_TAG: key, MODEL_TAG: model_id}, card=folder / CARD)
+    return _tags(client, name, version)
+
+
+def find_registered(client: Any, name: str, key: str) -> dict[str, str] | None:
+    """Give the alias to the version that the step of this key made. None if there is none: it has to be logged."""
+    made = [v for v in client.search_model_versions(f"name = '{name}'") if v.tags.get(KEY_TAG) == key]
+    return _tags(client, name, made[0]) if made else None
+
+
+def _tags(client: Any, name: str, version: Any) -> dict[str, str]:
+    client.set_registered_model_alias(name, ALIAS, version.version)
+    uri = f"models:/{name}@{ALIAS}"
+    return {"model.id": version.tags[MODEL_TAG], "model.version": str(version.version), "model.uri": uri}
 
 
 def save_model(folder: Path, target: Path) -> None:
@@ -73,15 +92,16 @@ def _name_id_in_mlmodel(target: Path, model_id: str, run_id: str) -> None:
     description.save(str(target / "MLmodel"))
 
 
-def _register(client: Any, run_id: str, model_id: str, name: str) -> str:
+def _register(client: Any, run_id: str, model_id: str, name: str, *, tags: dict[str, str], card: Path) -> Any:
     known = client.search_registered_models(filter_string=f"name = '{name}'")
     if not known:
         client.create_registered_model(name, description="A shared space of two corpora, made by Isthmus.")
-    versions = [v for v in client.search_model_versions(f"name = '{name}'") if v.run_id == run_id]
-    if not versions:
-        versions = [client.create_model_version(name, _source(client, model_id), run_id=run_id, model_id=model_id)]
-    client.set_registered_model_alias(name, ALIAS, versions[0].version)
-    return str(versions[0].version)
+    for version in client.search_model_versions(f"name = '{name}'"):
+        if version.run_id == run_id:
+            return version
+    told = card.read_text(encoding="utf-8")[:MAX_DESCRIPTION] if card.is_file() else None
+    source = _source(client, model_id)
+    return client.create_model_version(name, source, run_id=run_id, model_id=model_id, tags=tags, description=told)
 
 
 def _source(client: Any, model_id: str) -> str:

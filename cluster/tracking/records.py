@@ -12,7 +12,8 @@ log         params {name: text}, metrics [[name, value, time_ms, index]], tags {
 inputs      inputs [{name, digest, source, context, tags}]
 artifacts   files [{staged (path below the outbox folder), folder (in MLflow)}]
 fetch       output (URI of a remote step folder, staged by the drainer), manifest_only
-model       staged (folder below the outbox folder) or output (URI of the step), name (of the registered model)
+model       staged (folder below the outbox folder) or output (URI of the step), name (of the registered model),
+            key (of the step), cached (true: if a version of this key is there, it only gets the alias)
 close       status (FINISHED, FAILED, KILLED), time_ms, made (true: later hits name this run as their origin)
 ==========  ====================================================================================
 """

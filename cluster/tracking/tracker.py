@@ -280,9 +280,15 @@ class Tracker:
         place = output_uri(str(event.get("output") or ""), self._store_uri)
         if not place:
             return
-        export = event["step"] == EXPORT_STEP and not cached
-        name = self._model_name or self._name
-        model: Record = {"kind": "model", "uid": uid, "name": clean_name(name).replace("/", "-").replace(":", "-")}
+        export = event["step"] == EXPORT_STEP
+        name = clean_name(self._model_name or self._name).replace("/", "-").replace(":", "-")
+        model: Record = {
+            "kind": "model",
+            "uid": uid,
+            "name": name,
+            "key": str(event.get("key") or ""),
+            "cached": cached,
+        }
         remote = "://" in place and not place.startswith("file://")
         if remote or cached:  # that may take a network, or is not worth a copy: the thread reads it in the store
             self._append({"kind": "fetch", "uid": uid, "output": place, "manifest_only": cached})
