@@ -18,6 +18,7 @@ from pipelines.commands import (
     StoreOpt,
     bench,
     err,
+    evaluate,
     out,
     serve,
     threads_as_in_ray,
@@ -215,6 +216,7 @@ def recipes(
 
 app.add_typer(bench.app, name="bench")
 app.add_typer(serve.app)
+app.add_typer(evaluate.app)
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def _side(ctx: StepContext, side: str) -> ModelSide:
     titles, thumbnails = describe(corpus, modality)
     return ModelSide(
         modality=modality,
-        views=_views(ctx.inputs[f"encode-{side}"]),
+        views=model_views(ctx.inputs[f"encode-{side}"]),
         transform=transform,
         index=Embeddings(rows.ids, transform(rows.vectors)),
         titles=titles,
@@ -52,7 +52,8 @@ def _side(ctx: StepContext, side: str) -> ModelSide:
     )
 
 
-def _views(encoded: Folder) -> tuple[ModelView, ...]:
+def model_views(encoded: Folder) -> tuple[ModelView, ...]:
+    """The views of a side from the step that encoded it."""
     about = encoded.read_json("encoder.json")
     views = about.get("views") or [{"encoder": about["encoder"], "column": "", "dim": about["dim"]}]
     return tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -31,13 +32,11 @@ def run(ctx: StepContext) -> Facts:
     """Write ``ranks.parquet``, ``diagnostics.json``, ``auto.json`` (what was chosen and why), the primary draw's maps
     ``left`` and ``right``, which take the encoder's own rows, and the chosen row's ``out-of-fold.safetensors``."""
     trials = AutoTrials.read(ctx)
-    branches = [Branch.read(ctx.inputs[f"{PREFIX}{name}"]) for name in ctx.config["candidates"]]
-    views = ctx.inputs.get("views")
-    grounds = Grounds(views) if views and not views.read_json(VIEWS_RECORD)["skipped"] else None
+    branches, grounds = read_fits(ctx, ctx.config["candidates"])
     told: dict[str, Any] = {}
     ranks, diagnostics = [], []
     for trial in trials.trials:
-        choice = _Choice(trials, trial, branches, grounds)
+        choice = Choice(trials, trial, branches, grounds)
         scored = score_trial(trial, choice.result.alignment, trials.worlds[trial.control])
         ranks.append(scored.ranks)
         diagnostics.append(scored.facts())
@@ -57,6 +56,13 @@ def run(ctx: StepContext) -> Facts:
     return {"fits": len(diagnostics), "controls": controls, **_facts(told), **headline(table)}
 
 
+def read_fits(ctx: StepContext, candidates: Sequence[str]) -> tuple[list[Branch], Grounds | None]:
+    """What the branches fitted, and their graphs if there are any."""
+    views = ctx.inputs.get("views")
+    grounds = Grounds(views) if views and not views.read_json(VIEWS_RECORD)["skipped"] else None
+    return [Branch.read(ctx.inputs[f"{PREFIX}{name}"]) for name in candidates], grounds
+
+
 def _write_maps(ctx: StepContext, primary: Alignment) -> None:
     for side, aligned in zip(SIDES, (primary.left, primary.right), strict=True):
         standardizer = load_transform(ctx.inputs["rows"], f"standardizer-{side}")
@@ -64,7 +70,7 @@ def _write_maps(ctx: StepContext, primary: Alignment) -> None:
         save_transform(ctx.out, side, Chain([standardizer, *parts]))
 
 
-class _Choice:
+class Choice:
     """What ``auto`` makes of one trial."""
 
     def __init__(self, trials: AutoTrials, trial: Trial, branches: list[Branch], grounds: Grounds | None) -> None:

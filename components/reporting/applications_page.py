@@ -1,0 +1,35 @@
+"""The page of applications: one section each. As safe as :mod:`components.reporting.page`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from components.reporting.page import css, environment
+from components.reporting.section import Section, Shown
+from components.reporting.thumbnails import data_uri
+
+
+def render_applications(
+    title: str, sections: Mapping[str, Section], *, tiles: Sequence[tuple[str, str]] = (), recipe: str = ""
+) -> str:
+    """The page as HTML: sections by their anchor, in order. The same data gives the same bytes."""
+    from markupsafe import Markup
+
+    context: dict[str, Any] = {
+        "title": title,
+        "css": Markup(css()),  # noqa: S704  our own file
+        "there": {name: s for name, s in sections.items() if not s.absent},
+        "absent": {name: s for name, s in sections.items() if s.absent},
+        "svg": lambda figure: data_uri(figure.svg, "image/svg+xml"),
+        "png": _png,
+        "tiles": tiles,
+        "recipe": recipe,
+    }
+    return str(environment().get_template("applications.html.j2").render(context))
+
+
+def _png(shown: Shown) -> str:
+    encoded = base64.b64encode(bytes.fromhex(shown.picture)).decode("ascii")
+    return f"data:image/png;base64,{encoded}" if encoded else ""
