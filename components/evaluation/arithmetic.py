@@ -1,7 +1,8 @@
 """Semantic arithmetic: a − b + c against the other side (SUE, §4), on queries that the corpus' own names give.
 
 Two names that differ in one word, twice with the same two words, are a parallelogram: ``red heart`` − ``red circle`` +
-``blue circle`` should be ``blue heart``. One of the two words may be empty (``cow`` : ``cow face``). Nothing is said
+``blue circle`` should be ``blue heart``. One of the two words may be empty (``cow`` : ``cow face``). Where the same
+words separate more names, c − b may be averaged over them: what is peculiar to one of them cancels. Nothing is said
 about what the words mean: colours, directions, times, phases and persons are found because names are built of them.
 Letters: ``Q`` queries, ``G`` gallery items, ``K`` shared dimensions.
 """
@@ -23,19 +24,37 @@ from components.transforms import unit_rows
 RECALLS = (1, 5, 10)
 MOST_WORDS = 12  # of a name; longer texts are sentences, not names
 MOST_FILLERS = 64  # words tried in a place of a wanted item's name
+MOST_STEPS = 8
 MOST_WANTED = 400
 Context = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Query:
-    """``a − b + c`` should be ``wanted``; all are ids. ``words`` is what separates b from c, and a from wanted."""
+    """``a − b + c`` should be ``wanted``; all are ids.
+
+    Attributes:
+        words: what separates a from wanted, and b from c.
+        steps: (b, c), the first of which is the one of a − b + c; the difference may be averaged over all of them.
+    """
 
     a: str
-    b: str
-    c: str
     wanted: str
     words: tuple[str, str]
+    steps: tuple[tuple[str, str], ...]
+
+    @property
+    def b(self) -> str:
+        return self.steps[0][0]
+
+    @property
+    def c(self) -> str:
+        return self.steps[0][1]
+
+    @property
+    def operands(self) -> set[str]:
+        """All ids but the wanted one: no candidates."""
+        return {self.a, *(i for step in self.steps for i in step)}
 
 
 def find_queries(names: Mapping[str, str], wanted: Collection[str], *, per_item: int = 5, seed: int = 0) -> list[Query]:
@@ -54,7 +73,7 @@ def find_queries(names: Mapping[str, str], wanted: Collection[str], *, per_item:
     found: list[Query] = []
     items = 0
     for item in (asked[n] for n in rng.permutation(len(asked))):
-        own = sorted(set(_queries_for(item, places, rng)), key=lambda q: (q.a, q.b, q.c))
+        own = list(_queries_for(item, places, rng))
         found += [own[n] for n in rng.permutation(len(own))[:per_item]]
         items += bool(own)
         if items == MOST_WANTED:
@@ -66,11 +85,6 @@ def find_queries(names: Mapping[str, str], wanted: Collection[str], *, per_item:
             do="name a column of short, structured names (title)",
         )
     return found
-
-
-def combine_points(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """a − b + c at unit length. [Q, K] each"""
-    return unit_rows(a - b + c)
 
 
 def centred_units(rows: np.ndarray, unpaired: np.ndarray) -> np.ndarray:
@@ -89,7 +103,7 @@ def ranks_without_operands(
     place = {name: n for n, name in enumerate(ids)}
     scores = points @ gallery.T
     for row, query in zip(scores, queries, strict=True):
-        row[[place[o] for o in (query.a, query.b, query.c) if o in place]] = -np.inf
+        row[[place[o] for o in query.operands if o in place]] = -np.inf
     truth = scores[np.arange(len(queries)), [place[q.wanted] for q in queries]][:, None]
     higher = (scores > truth + TIE).sum(axis=1)
     ties = (np.abs(scores - truth) <= TIE).sum(axis=1) - 1
@@ -169,7 +183,9 @@ def _queries_for(item: str, places: _Places, rng: np.random.Generator) -> Iterat
         others = sorted(w for w in places.fillers[here] if w != word and len(places.contexts[w]) > 1)
         for other in (others[n] for n in rng.permutation(len(others))[:MOST_FILLERS]):
             few, many = sorted((places.contexts[word], places.contexts[other]), key=len)
-            for there in (c for c in few if c in many and c != here):
-                a, b, c = places.fillers[here][other], places.fillers[there][other], places.fillers[there][word]
-                if len({item, a, b, c}) == 4:
-                    yield Query(a, b, c, item, (other, word))
+            common = sorted(c for c in few if c in many and c != here)
+            a = places.fillers[here][other]
+            steps = [(places.fillers[c][other], places.fillers[c][word]) for c in common]
+            steps = [steps[n] for n in rng.permutation(len(steps)) if len({item, a, *steps[n]}) == 4][:MOST_STEPS]
+            if steps:
+                yield Query(a, item, (other, word), tuple(steps))

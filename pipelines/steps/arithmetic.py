@@ -13,7 +13,6 @@ from components.evaluation.arithmetic import (
     RECALLS,
     Query,
     centred_units,
-    combine_points,
     find_queries,
     gain,
     ranks_without_operands,
@@ -22,13 +21,16 @@ from components.evaluation.arithmetic import (
 from components.evaluation.controls import NONE, SHUFFLED
 from components.reporting.figures_applications import bars
 from components.reporting.section import Example, Section, Shown, percent
+from components.transforms import unit_rows
 from pipelines.steps.application import Corpora, Numbers, map_of, other, run_application
 from pipelines.steps.spaces import Spaces
 
 TITLE = "Semantic arithmetic"
-TEXTS, MIXED = "texts: a − b + c", "item a − text b + text c"
+TEXTS, MEANS = "texts: a − b + c", "texts: a + mean of c − b"
+MIXED, MIXED_MEANS = "item a − text b + text c", "item a + mean of texts c − b"
 ALONE_A, ALONE_C, ITEM_A, OWN = "text a alone", "text c alone", "item a alone", "the wanted item's own text"
 PARTS = {TEXTS: (ALONE_A, ALONE_C), MIXED: (ITEM_A, ALONE_C)}
+PARTS |= {MEANS: PARTS[TEXTS], MIXED_MEANS: PARTS[MIXED]}
 K = 5
 NUM_EXAMPLES, ANSWERS = 8, 6
 
@@ -46,7 +48,7 @@ def measure(ctx: StepContext) -> tuple[Numbers, Section]:
     control = [asked.ranks(a) for a in spaces.fits(spaces.exported, SHUFFLED)]
     numbers: Numbers = {
         "methods": {m: _summary(ranks) for m, ranks in draws.items()},
-        "control": {name: s for name, s in _summary(control).items() if name == TEXTS},
+        "control": {name: s for name, s in _summary(control).items() if name in (TEXTS, MEANS)},
         "gains": _gains(draws[spaces.exported], asked),
         "chance": {f"A@{k}": k / len(asked.gallery) for k in RECALLS},
         "queries": len(asked.queries),
@@ -85,12 +87,22 @@ class _Asked:
 
     def points(self, alignment: Any) -> tuple[dict[str, np.ndarray], np.ndarray]:
         space = uncorrected(alignment)
-        text = {o: self._place(space, self.texts, [self.text_of[getattr(q, o)] for q in self.queries]) for o in "abc"}
-        own = self._place(space, self.texts, [self.text_of[q.wanted] for q in self.queries])
+        a, c, own = (self._texts(space, [getattr(q, o) for q in self.queries]) for o in ("a", "c", "wanted"))
+        one, means = c - self._texts(space, [q.b for q in self.queries]), self._mean_steps(space)
         item = self._place(space, self.items, [q.a for q in self.queries])
-        found = {TEXTS: combine_points(text["a"], text["b"], text["c"]), ALONE_A: text["a"], ALONE_C: text["c"]}
-        found |= {OWN: own, MIXED: combine_points(item, text["b"], text["c"]), ITEM_A: item}
-        return found, self._place(space, self.items, self.gallery)
+        sums = {TEXTS: a + one, MEANS: a + means, MIXED: item + one, MIXED_MEANS: item + means}
+        found = {name: unit_rows(rows) for name, rows in sums.items()}
+        return {**found, ALONE_A: a, ALONE_C: c, OWN: own, ITEM_A: item}, self._place(space, self.items, self.gallery)
+
+    def _mean_steps(self, space: Any) -> np.ndarray:
+        """Mean of c − b over all steps of each query. [Q, K]"""
+        b, c = (self._texts(space, [s[n] for q in self.queries for s in q.steps]) for n in (0, 1))
+        counts = [len(q.steps) for q in self.queries]
+        starts = np.cumsum([0, *counts[:-1]])
+        return np.asarray(np.add.reduceat(c - b, starts) / np.array(counts)[:, None])
+
+    def _texts(self, space: Any, items: Sequence[str]) -> np.ndarray:
+        return self._place(space, self.texts, [self.text_of[i] for i in items])
 
     def _place(self, space: Any, side: str, ids: Sequence[str]) -> np.ndarray:
         """Rows of the shared space, less the mean of their side, at unit length."""
@@ -121,15 +133,17 @@ def _section(numbers: Numbers, asked: _Asked, spaces: Spaces) -> Section:
     share = {name: f"{percent(s[at])} %" for name, s in ours.items()}
     finding = (
         f"a − b + c of texts has the wanted one of {numbers['gallery']} held-out items among its first {K} answers for"
-        f" {share[TEXTS]} of {numbers['queries']} questions (a alone {share[ALONE_A]}, c alone {share[ALONE_C]}, own"
-        f" text {share[OWN]}); with an item of the other side as a for {share[MIXED]} (alone {share[ITEM_A]})."
+        f" {share[TEXTS]} of {numbers['queries']} questions (c − b averaged {share[MEANS]}, a alone {share[ALONE_A]},"
+        f" c alone {share[ALONE_C]}, the wanted item's own text {share[OWN]}); with an item of the other side as a for"
+        f" {share[MIXED]} (alone {share[ITEM_A]})."
     )
-    rows = {name: ours[name][at] for name in (TEXTS, ALONE_A, ALONE_C, OWN)} | {"shuffled pairs": control[TEXTS][at]}
-    mixed = {name: ours[name][at] for name in (MIXED, ITEM_A, ALONE_C)}
+    shown = {name: ours[name][at] for name in (TEXTS, MEANS, ALONE_A, ALONE_C, OWN)}
+    rows = shown | {"shuffled pairs": control[TEXTS][at]}
+    mixed = {name: ours[name][at] for name in (MIXED, MIXED_MEANS, ITEM_A, ALONE_C)}
     chance = numbers["chance"][at]
     figure = bars(
         {"texts only": rows, "an item and two texts": mixed},
-        ours=[TEXTS, MIXED],
+        ours=list(PARTS),
         chance={"texts only": chance, "an item and two texts": chance},
         name="arithmetic",
         title=TITLE,
@@ -169,7 +183,7 @@ def _examples(asked: _Asked, spaces: Spaces) -> list[Example]:
     for n in chosen:
         query = asked.queries[n]
         scores = gallery @ points[TEXTS][n]
-        order = [i for i in np.argsort(-scores, kind="stable") if asked.gallery[i] not in (query.a, query.b, query.c)]
+        order = [i for i in np.argsort(-scores, kind="stable") if asked.gallery[i] not in query.operands]
         found.append((query, [asked.gallery[i] for i in order[:ANSWERS]]))
     pictures = asked.corpora.pictures(asked.items, [i for _, ids in found for i in ids])
     name = asked.names
