@@ -18,6 +18,7 @@ BENCHES = {
     "encode": "pipelines.bench.encode",
     "spectral": "pipelines.bench.spectral",
     "objectives": "pipelines.bench.objectives",
+    "scale": "pipelines.bench.scale",
 }
 
 

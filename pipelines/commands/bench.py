@@ -48,6 +48,12 @@ def bench_objectives(quick: QuickOpt = False, metrics_out: MetricsOpt = None) ->
     _bench("objectives", quick, metrics_out)
 
 
+@app.command("scale")
+def bench_scale(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
+    """Sweep against separate runs, jobs, drivers side by side, cost model (goals: 5×; 20 s to the first step)."""
+    _bench("scale", quick, metrics_out)
+
+
 @app.command("alignment")
 def bench_alignment(
     quick: QuickOpt = False,
