@@ -152,6 +152,11 @@ class SharedSpace:
         part = self.sides[side]
         return encode_views(part.views, items, modality=part.modality, side=side, load=self._encoder)
 
+    def dim(self, side: Side) -> int | None:
+        """Numbers of an item given as a vector, all columns side by side; None if the model does not say."""
+        dims = [view.dim for view in self.sides[side].views]
+        return None if None in dims else sum(d for d in dims if d)
+
     def search(self, query: Item, *, side: Side, k: int = 10, to: Side | None = None) -> list[Match]:
         """The ``k`` rows of side ``to`` (default: the other one) closest to one raw item of ``side``."""
         to = to or _other(side)
@@ -210,11 +215,19 @@ class SharedSpace:
             told = f"the model was made with the encoder {made_with}, here is {fingerprint(name)}"
             raise UserError(told, do="install that version, or run the recipe again")
 
+    def check_encoders(self) -> None:
+        """Raises UserError if an encoder that is installed here is another than the model was made with."""
+        for name in self._encoder_names():
+            self._check_version(name)
+
     def load_encoders(self) -> None:
         """Load what :meth:`encode` needs now, not with the first query. Raises UserError as it does."""
-        for side in self.sides.values():
-            for view in side.views if side.modality != "embedding" else ():
-                self._encoder(view.encoder)
+        for name in self._encoder_names():
+            self._encoder(name)
+
+    def _encoder_names(self) -> list[str]:
+        raw = [side for side in self.sides.values() if side.modality != "embedding"]
+        return list(dict.fromkeys(view.encoder for side in raw for view in side.views))
 
     def columns(self, side: Side) -> list[str]:
         """Columns of an item of this side, if there are several."""

@@ -51,6 +51,15 @@ def decode_rgb(data: bytes) -> Image.Image:
         raise BadImage("undecodable image") from error
 
 
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Width and height from the header, nothing decoded. Raises BadImage for bytes that are no picture."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
+            return image.size
+    except Exception as error:  # as in decode_rgb
+        raise BadImage("undecodable image") from error
+
+
 def image_problem(data: bytes | None) -> str | None:
     """Why this picture cannot be used, or None."""
     if data is None:
