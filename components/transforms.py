@@ -26,6 +26,7 @@ _HOMES = {
     "kernel": "components.alignment.kernel_ridge",
     "residual-mlp": "components.alignment.mmd_net",
     "mlp-head": "components.alignment.heads",
+    "perceptron": "components.alignment.heads",
     "nystrom": "components.spectral.nystrom",
     "spectralnet": "components.spectral.spectralnet",
     "scale": "components.alignment.shaping",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -34,3 +34,29 @@ class MLPHead(Transform):
     @classmethod
     def from_state(cls, spec: Spec, tensors: Mapping[str, np.ndarray]) -> MLPHead:
         return cls(tensors)
+
+
+class Perceptron(Transform):
+    """Dense layers with ReLU between them; ``weights`` [inputs, outputs] and ``biases`` [outputs] of each."""
+
+    kind = "perceptron"
+
+    def __init__(self, weights: Sequence[np.ndarray], biases: Sequence[np.ndarray]) -> None:
+        self.weights = [w.astype(np.float32) for w in weights]
+        self.biases = [b.astype(np.float32) for b in biases]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        hidden = np.asarray(x, np.float32)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            hidden = np.maximum(hidden @ weight + bias, 0.0)
+        return np.asarray(hidden @ self.weights[-1] + self.biases[-1], np.float32)
+
+    def state(self) -> tuple[Spec, Tensors]:
+        layers = len(self.weights)
+        tensors = {f"weight.{n}": self.weights[n] for n in range(layers)}
+        return {"layers": layers}, tensors | {f"bias.{n}": self.biases[n] for n in range(layers)}
+
+    @classmethod
+    def from_state(cls, spec: Spec, tensors: Mapping[str, np.ndarray]) -> Perceptron:
+        layers = range(int(spec["layers"]))
+        return cls([tensors[f"weight.{n}"] for n in layers], [tensors[f"bias.{n}"] for n in layers])

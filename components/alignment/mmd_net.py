@@ -7,7 +7,7 @@ Letters: ``E`` fits, ``B`` rows of a batch, ``N1, N2`` rows of the sides, ``P`` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from components.alignment.heads import Perceptron
 from components.alignment.mmd import mmd2
 from components.alignment.mmd_config import MMDConfig
 from components.errors import UserError
 from components.training import Checkpoint, Session, mean_gradients, pack, run_to_end, share, unpack
-from components.transforms import Spec, Tensors, Transform
 
 MAX_HELD = 1024  # rows of a side that MMD is measured on
 
@@ -62,30 +62,13 @@ class MMDFit:
     best_epoch: np.ndarray
 
 
-class ResidualMLP(Transform):
+class ResidualMLP(Perceptron):
     """``x + MLP(x)`` with ReLU. [N, R] -> [N, R] float32."""
 
     kind = "residual-mlp"
 
-    def __init__(self, weights: Sequence[np.ndarray], biases: Sequence[np.ndarray]) -> None:
-        self.weights = [w.astype(np.float32) for w in weights]
-        self.biases = [b.astype(np.float32) for b in biases]
-
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        hidden = np.asarray(x, np.float32)
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            hidden = np.maximum(hidden @ weight + bias, 0.0)
-        return (x + hidden @ self.weights[-1] + self.biases[-1]).astype(np.float32)
-
-    def state(self) -> tuple[Spec, Tensors]:
-        layers = len(self.weights)
-        tensors = {f"weight.{n}": self.weights[n] for n in range(layers)}
-        return {"layers": layers}, tensors | {f"bias.{n}": self.biases[n] for n in range(layers)}
-
-    @classmethod
-    def from_state(cls, spec: Spec, tensors: Mapping[str, np.ndarray]) -> ResidualMLP:
-        layers = range(int(spec["layers"]))
-        return cls([tensors[f"weight.{n}"] for n in layers], [tensors[f"bias.{n}"] for n in layers])
+        return np.asarray(x + super().__call__(x), np.float32)
 
 
 def fit_mmd(rows: SharedRows, config: MMDConfig, session: Session, *, seed: int = 0) -> MMDFit:
