@@ -1,0 +1,1 @@
+"""Pictures from coordinates of the shared space: trained on pictures only, driven by texts."""
