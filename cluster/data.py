@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from cluster.places import here
 from components.corpora.merge import Merged, merge, write_shard
 from components.corpora.quarantine import FILE as QUARANTINE_FILE
 from components.corpora.reading import Piece, pieces_of
@@ -61,6 +63,7 @@ def shard_corpus(
     shards: int | None = None,
     max_bad_fraction: float = 0.05,
     progress: Progress = lambda done, total: None,
+    nodes: Counter[str] | None = None,
 ) -> ShardedCorpus:
     """Write ``shards/part-*.parquet`` (rows sorted by id hash), ``quarantine/quarantine.parquet`` and ``corpus.json``.
 
@@ -70,6 +73,7 @@ def shard_corpus(
     Args:
         shards: number of shards; None: one per 512 pictures, 8,192 texts or 65,536 embeddings, or per 256 MiB.
         progress: is told rows read so far, and their number if that is known.
+        nodes: counts the pieces that were read and the shards that were written, by the node that did it.
 
     Raises:
         UserError: unreadable file, path that leaves its folder, empty corpus, all rows equal, or more bad rows than
@@ -81,7 +85,7 @@ def shard_corpus(
     work = work.sub(_name_of(pieces))
     read = partial(_read, source, pieces, work)
     done = 0
-    for rows in map_numbers(read, len(pieces), engine):
+    for rows in map_numbers(read, len(pieces), engine, nodes):
         done += rows
         progress(done, _known_rows(source))
     merged = merge(work, source.modality, where=source.location)
@@ -89,7 +93,7 @@ def shard_corpus(
     parts = merged.shards(shards or merged.num_shards(source.modality))
     for number, part in enumerate(parts):
         work.write_table(f"plan/{number:05d}.parquet", part)
-    for _ in map_numbers(partial(_write, merged.lengths, source.modality, work, out), len(parts), engine):
+    for _ in map_numbers(partial(_write, merged.lengths, source.modality, work, out), len(parts), engine, nodes):
         pass
     return _finish(merged, source, out, len(parts))
 
@@ -149,12 +153,15 @@ def _views(merged: Merged, source: Source) -> list[dict[str, Any]]:
     ]
 
 
-def map_numbers(call: Call, num: int, engine: str) -> Iterator[int]:
-    """``call(0) … call(num - 1)``, in any order, on Ray Data or here. Their UserErrors are raised as they are."""
-    return map(call, range(num)) if engine == "local" else _ray_map(call, num)
+def map_numbers(call: Call, num: int, engine: str, nodes: Counter[str] | None = None) -> Iterator[int]:
+    """``call(0) … call(num - 1)``, in any order, on Ray Data or here. Their UserErrors are raised as they are.
+
+    ``nodes`` counts on which nodes of Ray they ran.
+    """
+    return map(call, range(num)) if engine == "local" else _ray_map(call, num, Counter() if nodes is None else nodes)
 
 
-def _ray_map(call: Call, num: int) -> Iterator[int]:
+def _ray_map(call: Call, num: int, nodes: Counter[str]) -> Iterator[int]:
     import ray.data
 
     quiet_ray_data()
@@ -163,11 +170,12 @@ def _ray_map(call: Call, num: int) -> Iterator[int]:
     for row in calls.map(partial(_answer, call)).iter_rows():
         if row["error"]:
             raise UserError(row["error"], where=row["where"], do=row["do"])
+        nodes[row["node"]] += 1
         yield int(row["result"])
 
 
 def _answer(call: Call, row: dict[str, Any]) -> dict[str, Any]:
-    answer = {"result": 0, "error": "", "where": "", "do": ""}
+    answer = {"node": here(), "result": 0, "error": "", "where": "", "do": ""}
     try:
         return answer | {"result": call(row["call"])}
     except UserError as error:

@@ -7,6 +7,7 @@ order; each embedding file is put together by row number and has the name and th
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from cluster.data import quiet_ray_data
 from cluster.encoding_chunks import Chunk, ChunkEncoder, cut, vector_column
+from cluster.places import here
 from components.embeddings import vectors_of
 from components.encoders import registry
 from components.encoders.protocol import LoadOptions
@@ -81,6 +83,7 @@ def encode_shards(
     batch_size: int | None = None,
     cache_dir: Path | None = None,
     progress: Progress = lambda done, total: None,
+    nodes: Counter[str] | None = None,
 ) -> Encoded:
     """Encode ``shards/*.parquet`` of ``source``: ``embeddings/`` in ``out``, one file per shard, and ``encoder.json``.
 
@@ -93,6 +96,7 @@ def encode_shards(
             at all with the default encoders.
         cache_dir: of converted weights; None is the user's cache directory.
         progress: is told rows done and rows in all.
+        nodes: counts the chunks by the node of Ray that encoded them.
 
     Raises:
         UserError: unknown engine or encoder, weights that cannot be had, or a row that cannot be encoded (with its id).
@@ -108,6 +112,8 @@ def encode_shards(
     joiner, done = _Joiner(sizes, out), 0
     for piece in pieces:
         done += joiner.add(piece)
+        if nodes is not None and "node" in piece.column_names:
+            nodes.update(piece["node"].unique().to_pylist())
         progress(done, sum(sizes.values()))
     about: dict[str, Any] = {"encoder": name, "modality": modality, "licence": registry.info(name).licence}
     about["dim"] = joiner.finish()
@@ -177,7 +183,7 @@ def _ray_chunks(work: _Work, cache_dir: Path | None, actors: int | None, gpus: f
         _Actor,
         fn_constructor_args=(work.source, work.column, work.encoder, options),
         compute=ray.data.ActorPoolStrategy(size=plan.actors),
-        batch_size=None,
+        batch_size=1,  # chunk: Ray Data insists on a number with GPUs
         batch_format="pyarrow",
         num_cpus=plan.cpus,
         num_gpus=plan.gpus,
@@ -193,7 +199,8 @@ class _Actor:
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         for row in batch.to_pylist():
-            yield self._encode(Chunk(**row))
+            encoded = self._encode(Chunk(**row))
+            yield encoded.append_column("node", pa.array([here()] * len(encoded), pa.string()))
 
 
 class _Joiner:

@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from cluster.places import here
 from cluster.workflow.step import Emit, StepContext
 from components.errors import UserError
 from components.files import Folder
 
 CHECKPOINTS = "checkpoints"
 REFUSALS, REFUSED = "refusals", "refused.json"
+_PATIENCE = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"  # of workers that wait for their CPUs; default 60 s
+_FIXED_S, _ELASTIC_S = 600, 10  # others may hold them for a while; elastic training asks again, for fewer workers
 _ENVIRONMENT = {
     # Train's controller looks after its workers this often, and every epoch's report waits for it; default 2 s.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.05",
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # other steps may hold the CPUs for a while; default 60 s
     "RAY_TRAIN_METRICS_ENABLED": "0",
 }
 
@@ -89,9 +91,13 @@ class Reporter:
             self.emit(event)
         self.emit({"kind": "progress", "step": self.step, "done": epoch, "total": None, "unit": "epochs"})
 
+    def placed(self) -> None:
+        """A worker of the training has begun on this node."""
+        self.emit({"kind": "placed", "step": self.step, "nodes": {here(): 1}})
+
 
 def _train_on_ray(loop: str, ctx: StepContext, config: Mapping[str, Any], scaling: Scaling) -> None:
-    _quiet_environment()
+    _quiet_environment(elastic=scaling.min_workers is not None)
     refusals = ctx.work.sub(REFUSALS)
     refusals.delete()
     from ray.train import RunConfig
@@ -148,6 +154,7 @@ def _worker(arguments: dict[str, Any]) -> None:
     """What each worker runs."""
     work: Folder = arguments["work"]
     session = DistributedSession(work, arguments["report"])
+    arguments["report"].placed()
     try:
         _function(arguments["loop"])(session, work, arguments["config"])
     except UserError as error:  # raised, it would count as a failure, and the workers would be started again
@@ -201,7 +208,8 @@ def worker_device(given: Any) -> Any:
     return given if seen is not None and seen.type == given.type else torch.device("cpu")
 
 
-def _quiet_environment() -> None:
+def _quiet_environment(*, elastic: bool) -> None:
+    os.environ[_PATIENCE] = str(_ELASTIC_S if elastic else _FIXED_S)  # the process may have run another step before
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.train").setLevel(logging.ERROR)

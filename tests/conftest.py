@@ -57,6 +57,17 @@ def make_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path
     return make
 
 
+@pytest.fixture
+def s3_uri(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A folder in an empty bucket; see :mod:`s3_server`."""
+    import s3_server
+
+    for name, value in s3_server.USER.items():
+        monkeypatch.setenv(name, value)
+    with s3_server.bucket() as uri:
+        yield uri
+
+
 def _short_dir() -> Path:
     """Ray's sockets live below it: unix socket paths are limited to 107 bytes, so pytest's own are too long."""
     import tempfile

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     PROGRESS = "progress"  # done, total (or None), unit
     METRIC = "metric"  # name, value, index
     NOTE = "note"  # text
+    PLACED = "placed"  # nodes: id of a node -> pieces of the step (or workers of a training) that ran there
     STEP_FINISHED = "step-finished"  # see cluster.workflow.results.finished_fields
     STEP_FAILED = "step-failed"  # error: one sentence, log: path or None, seconds, key, version, config, inputs
     STEP_SKIPPED = "step-skipped"  # reason

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from cluster.places import here
 from cluster.workflow.events import Event
 from cluster.workflow.failures import sentence
 from cluster.workflow.manifest import FileEntry, describe_files
@@ -47,6 +48,7 @@ class Outcome:
 
     Attributes:
         error: one sentence, or None if it worked.
+        node: where it ran (:func:`cluster.places.here`).
         made, files: the attempt's folder and its files with digests.
         facts: what the body returned.
         log: the last part of what the body printed and logged, with the traceback of a failure.
@@ -55,6 +57,7 @@ class Outcome:
     name: str
     seconds: float
     error: str | None = None
+    node: str = ""
     made: Folder | None = None
     files: tuple[FileEntry, ...] = ()
     facts: Facts = field(default_factory=dict)
@@ -87,7 +90,8 @@ def run_job(job: Job, emit: Emit) -> Outcome:
     except (Exception, SystemExit) as exc:
         log = "".join(traceback.format_exception(exc))
         return Outcome(name=job.name, seconds=time.monotonic() - started, error=sentence(exc), log=log)
-    return Outcome(name=job.name, seconds=time.monotonic() - started, made=made, files=files, facts=facts)
+    seconds = time.monotonic() - started
+    return Outcome(name=job.name, seconds=seconds, node=here(), made=made, files=files, facts=facts)
 
 
 def clean_facts(facts: Any, step: str) -> Facts:

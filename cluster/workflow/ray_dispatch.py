@@ -31,10 +31,13 @@ class RayDispatcher:
 
     def __init__(self, *, elastic: bool = False) -> None:
         import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self._elastic = elastic
-        # restarted if its node dies; what it held is lost then, and the steps do not care
-        self._mailbox: Any = ray.remote(num_cpus=0, max_restarts=-1)(Mailbox).remote()
+        # on our own node if there is room: it then lives as long as we do. What it holds when it dies is lost, and the
+        # steps do not care
+        here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        self._mailbox: Any = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Mailbox).remote()
         self._task = ray.remote(run_job_on_worker)
         self._jobs: dict[Any, Job] = {}
         self._told: list[Event | Outcome] = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cluster.workflow.events import Kind
@@ -35,6 +36,7 @@ class _Attempt:
     draft: Folder
     source: str | None
     replace: bool
+    nodes: Counter[str] = field(default_factory=Counter)  # where its pieces ran
 
 
 class Round:
@@ -141,6 +143,8 @@ class Round:
     def _handle(self, message: object) -> None:
         if not isinstance(message, Outcome):
             assert isinstance(message, dict)
+            if message.get("kind") == Kind.PLACED and (running := self._running.get(str(message.get("step")))):
+                running.nodes.update(message["nodes"])
             self._run.tell.forward(message)
             return
         attempt = self._running.pop(message.name)
@@ -190,6 +194,8 @@ class Round:
             "time": time.time(),
             "seconds": outcome.seconds,
             "source": attempt.source,
+            "node": outcome.node,
+            "nodes": dict(attempt.nodes),
             **provenance(),
         }
         manifest = manifest_of(step, key, outcome, self._outputs, made)

@@ -86,6 +86,11 @@ class StepContext:
         """One point of a metric's curve, e.g. the loss of epoch ``index``. Goes to MLflow."""
         self.emit({"kind": "metric", "step": self.name, "name": name, "value": float(value), "index": index})
 
+    def placed(self, nodes: Mapping[str, int]) -> None:
+        """How many pieces of the step ran on which node. Goes to the manifest (``made.nodes``)."""
+        if nodes:
+            self.emit({"kind": "placed", "step": self.name, "nodes": dict(nodes)})
+
     def note(self, text: str) -> None:
         """One line that the user should read now (e.g. the alignability gauge's verdict)."""
         self.emit({"kind": "note", "step": self.name, "text": text})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def run(ctx: StepContext) -> Facts:
     if corpus["modality"] == "embedding":
         return _pass_through(ctx, shards, column, view_dim(corpus, column))
     cache_dir = ctx.options.get("cache_dir")
+    nodes: Counter[str] = Counter()
     encoded = encode_shards(
         shards,
         ctx.out,
@@ -46,7 +48,9 @@ def run(ctx: StepContext) -> Facts:
         batch_size=ctx.options.get("batch_size"),
         cache_dir=Path(cache_dir) if cache_dir else None,
         progress=ctx.progress,
+        nodes=nodes,
     )
+    ctx.placed(nodes)
     return _facts(encoded.rows, encoded.dim, encoded.rows_per_s, _keep_trained(ctx) or encoded.encoder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -39,9 +40,11 @@ def run(ctx: StepContext) -> Facts:
         ctx.out.write_bytes(TOKENIZER, tokenizer)
         call = partial(_write_tokens, shards, ctx.out, tokenizer, int(ctx.config["max_tokens"]))
     names, done, sizes = shards.parquet_names(SHARDS), 0, []
-    for count in map_numbers(call, len(names), ctx.options.get("engine", "ray")):
+    nodes: Counter[str] = Counter()
+    for count in map_numbers(call, len(names), ctx.options.get("engine", "ray"), nodes):
         done += count
         ctx.progress(done, len(ids))
+    ctx.placed(nodes)
     sizes = [len(shards.read_table(name, ["id"])) for name in names]
     RowsWriter(ctx.out, ctx.config["modality"]).finish(ids, labels, split, sizes)
     return _facts(Rows(ctx.out))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from cluster.data import shard_corpus
 from cluster.workflow.step import Facts, StepContext
 from components.corpora.source_config import SourceConfig
@@ -17,6 +19,7 @@ def run(ctx: StepContext) -> Facts:
     source = open_source(SourceConfig.of(ctx.locations["source"], ctx.config))
     if source.ignored:
         ctx.note(f"{ctx.name}: {source.ignored} files of another form than {source.form} are left out")
+    nodes: Counter[str] = Counter()
     corpus = shard_corpus(
         source,
         ctx.out,
@@ -25,7 +28,9 @@ def run(ctx: StepContext) -> Facts:
         shards=ctx.options.get("shards"),
         max_bad_fraction=ctx.config.get("max_bad_fraction", 0.05),
         progress=ctx.progress,
+        nodes=nodes,
     )
+    ctx.placed(nodes)
     if corpus.quarantined:
         reasons = ", ".join(f"{n} × {reason}" for reason, n in corpus.reasons.items())
         ctx.note(f"{ctx.name}: {corpus.quarantined} rows are left out ({reasons})")

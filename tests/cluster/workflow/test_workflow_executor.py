@@ -19,6 +19,7 @@ from workflow_bodies import make
 from workflow_driver import DIAMOND, diamond
 from workflow_strategies import random_steps
 
+from cluster.places import here
 from cluster.workflow.executor import execute
 from cluster.workflow.graph import Graph
 from cluster.workflow.inprocess import InProcess
@@ -283,6 +284,15 @@ def test_max_parallel_is_a_limit(store: Store) -> None:
     graph = Graph.of(*(make(f"s{n}", body="slow", seconds=0.02) for n in range(6)))
     assert execute(graph, store, lambda: InProcess(threads=6), max_parallel=2, listener=watch).ok
     assert max(most) == 2
+
+
+def test_the_manifest_says_where_a_step_and_its_pieces_ran(store: Store) -> None:
+    graph = Graph.of(make("a", body="spread"), make("b"))
+    result = execute(graph, store, InProcess)
+    found = {name: step.output.manifest for name, step in result.steps.items() if step.output}
+    assert found["a"].made["nodes"] == {"n1": 3, "n2": 2}
+    assert found["b"].made["nodes"] == {}
+    assert {m.made["node"] for m in found.values()} == {here()}
 
 
 def test_passwords_in_locations_are_not_recorded(store: Store) -> None:

@@ -142,27 +142,15 @@ def test_heartbeats_are_seen_without_modification_times(store: Store) -> None:
 
 
 @pytest.mark.slow
-def test_on_s3(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same on an S3 server (moto, on loopback), through pyarrow's own S3 client."""
-    server_module = pytest.importorskip("moto.server")
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        fs = pafs.S3FileSystem(
-            access_key="key", secret_key="secret", endpoint_override=f"http://{host}:{port}", allow_bucket_creation=True
-        )
-        fs.create_dir("bucket")
-        store = Store(Folder(fs, "bucket/store"))
-        graph = Graph.of(make("b", make("a")))
-        assert run(graph, store) == {"a": "RAN", "b": "RAN"}
-        assert run(graph, store) == {"a": "HIT", "b": "HIT"}
-        output = store.find("a", graph.keys["a"], verify=True).output
-        assert output is not None
-        output.folder.write_bytes("data.parquet", b"short")
-        result = execute(graph, store, InProcess, timing=QUICK)
-        assert result.names(State.RAN) == ["a"]
-        assert run(Graph.of(make("other")), store, run_id="zz") == {"other": "RAN"}
-        assert len(gc(store, keep_runs=1, min_age_s=0).outputs) == 2
-    finally:
-        server.stop()
+def test_on_s3(s3_uri: str) -> None:
+    """The same on an S3 server, through pyarrow's own S3 client."""
+    store, graph = Store.at(s3_uri), Graph.of(make("b", make("a")))
+    assert run(graph, store) == {"a": "RAN", "b": "RAN"}
+    assert run(graph, store) == {"a": "HIT", "b": "HIT"}
+    output = store.find("a", graph.keys["a"], verify=True).output
+    assert output is not None
+    output.folder.write_bytes("data.parquet", b"short")
+    result = execute(graph, store, InProcess, timing=QUICK)
+    assert result.names(State.RAN) == ["a"]
+    assert run(Graph.of(make("other")), store, run_id="zz") == {"other": "RAN"}
+    assert len(gc(store, keep_runs=1, min_age_s=0).outputs) == 2

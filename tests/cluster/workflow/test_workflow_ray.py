@@ -40,6 +40,14 @@ def test_the_same_results_as_in_process(tmp_path: Path) -> None:
     assert execute(graph, Store.at(tmp_path / "store"), InProcess).names(State.HIT) == list(DIAMOND)
 
 
+def test_the_manifest_has_the_id_of_rays_node(tmp_path: Path) -> None:
+    import ray
+
+    output = run(Graph.of(make("a")), tmp_path).steps["a"].output
+    assert output is not None
+    assert output.manifest.made["node"] == ray.get_runtime_context().get_node_id()
+
+
 def test_events_arrive_in_order_and_before_the_end_of_their_step(tmp_path: Path) -> None:
     events: list[dict[str, Any]] = []
     run(Graph.of(make("a", value=5)), tmp_path, listener=events.append)

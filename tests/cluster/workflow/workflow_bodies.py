@@ -44,6 +44,13 @@ def write(ctx: StepContext) -> dict[str, Any]:
     return {"total": total}
 
 
+def spread(ctx: StepContext) -> dict[str, Any]:
+    """Pieces on two nodes, told twice; and none at all."""
+    for nodes in ({"n1": 3, "n2": 1}, {"n2": 1}, {}):
+        ctx.placed(nodes)
+    return write_trace_only(ctx)
+
+
 def noisy(ctx: StepContext) -> dict[str, Any]:
     """A different output each time."""
     ctx.out.write_bytes("noise.bin", os.urandom(16))
