@@ -47,7 +47,7 @@ class Application:
     version: str = "1"
 
 
-_DIGITS = {"pairs": 50, "seeds": [0, 1, 2]}
+_DIGITS = {"pairs": 50, "seeds": list(range(8))}
 _CURVES = {
     "methods": ["ridge-cca", "kernel-ridge", "fused-csa"],
     "budgets": [10, 30, 100, 300],
@@ -60,7 +60,9 @@ APPLICATIONS: dict[str, Application] = {
     "arithmetic": Application(key="arithmetic"),
     "transfer": Application(key="transfer"),
     "digits-transfer": Application(
-        needs=(), key="transfer_digits", config=(("kinds", ["rotated", "waves"]), ("pairs", 30), ("seeds", [0, 1, 2]))
+        needs=(),
+        key="transfer_digits",
+        config=(("kinds", ["rotated", "waves"]), ("pairs", 30), ("seeds", [0, 1, 2, 3, 4])),
     ),
     "universality": Application(needs=("spaces", "corpora", "spectral"), key="universality"),
     "budget-curves": Application(needs=("corpora",), key="curves", config=tuple(_CURVES.items())),

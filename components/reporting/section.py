@@ -47,6 +47,7 @@ class Section:
     Attributes:
         title: heading.
         finding: one sentence; why there is nothing, if ``absent``.
+        key: the numbers of the finding in a few words, for the list of sections.
         about: how it was measured.
         figures: in order.
         columns, rows: of a table of texts; no columns, no table. The first ``words`` columns are words, not numbers.
@@ -55,6 +56,7 @@ class Section:
 
     title: str
     finding: str
+    key: str = ""
     absent: bool = False
     about: str = ""
     figures: Sequence[Figure] = ()
@@ -94,4 +96,4 @@ def percent(value: dict[str, float], *, digits: int = 1) -> str:
     """``54.2 ± 1.3`` of a share with its interval, in percent."""
     half = 50 * (value["high"] - value["low"])
     mean = f"{100 * value['mean']:.{digits}f}"
-    return f"{mean} ± {half:.{digits}f}" if half > 0 else mean
+    return f"{mean} ± {half:.{digits}f}" if half > 1e-9 else mean

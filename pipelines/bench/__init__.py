@@ -19,6 +19,7 @@ BENCHES = {
     "spectral": "pipelines.bench.spectral",
     "objectives": "pipelines.bench.objectives",
     "scale": "pipelines.bench.scale",
+    "applications": "pipelines.bench.applications",
 }
 
 

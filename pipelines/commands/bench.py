@@ -54,6 +54,12 @@ def bench_scale(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None
     _bench("scale", quick, metrics_out)
 
 
+@app.command("applications")
+def bench_applications(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
+    """Zero-shot classes, arithmetic, transfer, universality, each with interval, control and what is claimed."""
+    _bench("applications", quick, metrics_out)
+
+
 @app.command("alignment")
 def bench_alignment(
     quick: QuickOpt = False,

@@ -132,7 +132,7 @@ def _section(numbers: Numbers, asked: _Asked, spaces: Spaces) -> Section:
     at = f"A@{K}"
     share = {name: f"{percent(s[at])} %" for name, s in ours.items()}
     finding = (
-        f"a − b + c of texts has the wanted one of {numbers['gallery']} held-out items among its first {K} answers for"
+        f"the sum a − b + c of texts has the wanted one of {numbers['gallery']} held-out items among its first {K} for"
         f" {share[TEXTS]} of {numbers['queries']} questions (c − b averaged {share[MEANS]}, a alone {share[ALONE_A]},"
         f" c alone {share[ALONE_C]}, the wanted item's own text {share[OWN]}); with an item of the other side as a for"
         f" {share[MIXED]} (alone {share[ITEM_A]})."
@@ -153,12 +153,13 @@ def _section(numbers: Numbers, asked: _Asked, spaces: Spaces) -> Section:
     gained = numbers["gains"]
     told = "; ".join(
         f"{kind}: {100 * g['mean']:+.1f} points over {part} ({100 * g['low']:+.1f} to {100 * g['high']:+.1f})"
-        for kind, by in gained.items()
+        for kind, by in ((kind, gained[kind]) for kind in (TEXTS, MIXED))
         for part, g in by.items()
     )
     return Section(
         title=TITLE,
         finding=finding,
+        key=f"{share[TEXTS]} among the first {K}; a alone {share[ALONE_A]}, c alone {share[ALONE_C]}",
         about=f"Questions are found in the names alone: two that differ in one word, twice with the same words. Gain at"
         f" {K}, 95 % bootstrap over the {numbers['wanted']} wanted items: {told}.",
         figures=[figure],

@@ -97,7 +97,7 @@ class _Curves:
     def _record(
         self, method: str, summary: dict[str, Any], budget: int, rows: int | None, world: World
     ) -> dict[str, Any]:
-        same = {"corpus": "this corpus", "protocol": "disjoint", "split": PRIMARY, "selection": "random"}
+        same = {"corpus": "held-out pairs", "protocol": "disjoint", "split": PRIMARY, "selection": "random"}
         counts = {"budget": budget, "rows": rows, "unpaired_rows": len(world.unpaired_left), "cpu_seconds": ""}
         return {**same, **counts, "method": method, "mean": summary, "ci95": summary["ci95"]}
 
@@ -114,6 +114,7 @@ def _section(numbers: Numbers, figures: Sequence[Any], curves: _Curves) -> Secti
     return Section(
         title=TITLE,
         finding=finding,
+        key=f"R@10 {own[few]['mean']:.1f} % with {few} pairs, {own[many]['mean']:.1f} % with {many}",
         about=f"R@10, mean of both directions over {len(curves.draws)} random draws of pairs. Unpaired rows are counted"
         f" at {curves.fixed} pairs.",
         figures=list(figures),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ def measure(ctx: StepContext) -> tuple[Numbers, Section]:
     )
     finding = f"with {num_pairs} correspondences, labels of pixels are used on another domain of digits: {told}."
     section = transfer_section(TITLE, "digits-transfer", finding, {TITLES[k]: v for k, v in numbers.items()}, OURS)
-    return {**numbers, "pairs": num_pairs}, section
+    key = ", ".join(f"{percent(v['closed'][OURS], digits=0)} % of the gap ({TITLES[k]})" for k, v in numbers.items())
+    return {**numbers, "pairs": num_pairs}, replace(section, key=key)
 
 
 def measure_kind(kind: str, num_pairs: int, seeds: Sequence[int]) -> Numbers:

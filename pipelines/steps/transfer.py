@@ -5,6 +5,7 @@ Of a recipe whose sides are two domains with one kind of label: the domains of O
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,9 @@ def _section(numbers: Numbers, exported: str) -> Section:
         f" {percent(accuracy[ORACLE])} %, no pairs (MMD) {percent(accuracy[MMD])} %, shuffled pairs"
         f" {percent(accuracy[CONTROL])} %."
     )
-    return transfer_section(TITLE, "transfer", finding, {"held-out right items": numbers}, exported)
+    key = f"{percent(accuracy[exported])} %, with labels of its own {percent(accuracy[ORACLE])} %"
+    section = transfer_section(TITLE, "transfer", finding, {"held-out right items": numbers}, exported)
+    return replace(section, key=key)
 
 
 def transfer_section(title: str, name: str, finding: str, panels: dict[str, Any], *ours: str) -> Section:

@@ -64,6 +64,8 @@ def _section(numbers: Numbers) -> Section:
     return Section(
         title=TITLE,
         finding=finding,
+        key=f"walks {walks['corresponding']['mean']:.2f} apart, permuted {walks['permuted']['mean']:.2f}, p ="
+        f" {walks['p']:.3f}",
         about=f"Walks: graphs of {walks['neighbours']} neighbours among {walks['items']} held-out items, by each side's"
         " encoder; ‖Px − Py‖ / √(‖Px‖² + ‖Py‖²), mean of random subsets; 0: equal, 1: nothing in common. Spans: mean"
         " squared cosine of the principal angles. Only the cosines use the fitted space. p: one-sided, by permutation;"

@@ -117,6 +117,8 @@ def _section(asked: Mapping[str, Any], spaces: Spaces, num_pairs: int) -> Sectio
     return Section(
         title=TITLE,
         finding=finding,
+        key=f"{percent(ours['accuracy'])} % right among {len(found['classes'])} classes, chance"
+        f" {100 * chance['accuracy']:.1f} %",
         about="A name is put into several prompts; with the unpaired texts nearest to these it is a point of the shared"
         " space. Each class' mean score over unpaired items is taken off. No label was used to fit or choose anything.",
         figures=[figure],

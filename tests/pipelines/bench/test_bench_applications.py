@@ -1,0 +1,49 @@
+"""Parts of ``bench applications``: they are put together under their keys, and goals follow from the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipelines.bench import applications
+from pipelines.bench.applications import merged
+from pipelines.bench.applications.drawings import measure as measure_drawings
+from pipelines.bench.applications.space import _closed, _lows, _zero_shot_goals
+
+
+def test_parts_may_share_a_key_but_not_a_number() -> None:
+    assert merged({"transfer": {"digits": 1}, "quick": True}, {"transfer": {"drawings": 2}, "serve": {}}) == {
+        "transfer": {"digits": 1, "drawings": 2},
+        "quick": True,
+        "serve": {},
+    }
+    with pytest.raises(ValueError, match="two parts measure 'digits'"):
+        merged({"digits": 1}, {"digits": 2})
+
+
+def test_all_parts_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Part:
+        def measure(self, *, quick: bool) -> dict[str, Any]:
+            return {"transfer": {"quick": quick}}
+
+    monkeypatch.setattr(applications, "import_module", lambda name: Part())
+    assert applications.measure(quick=True) == {"quick": True, "transfer": {"quick": True}}
+
+
+def test_without_the_corpora_drawings_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISTHMUS_CORPORA", "/nowhere")
+    assert "is not there" in measure_drawings(quick=True)["transfer"]["drawings"]["absent"]
+
+
+def test_goals_are_means_over_seeds_and_the_worst_lower_bound() -> None:
+    def run(ours: float, base: float) -> dict[str, Any]:
+        methods = {"m": {"accuracy": {"mean": ours}}, "ridge-cca": {"accuracy": {"mean": base}}}
+        return {"label": {"methods": methods, "chance": {"accuracy": 0.1}}}
+
+    found = {"zero_shot": {"emoji": {"seed 0": run(0.5, 0.4), "seed 1": run(0.3, 0.3)}}}
+    goals = _zero_shot_goals(found, "m")["label"]
+    assert goals["times_chance"] == pytest.approx(4.0) and goals["points_above_ridge_cca"] == pytest.approx(5.0)
+    gains = {n: {"gains": {"sum": {"a": {"low": low}}}} for n, low in (("seed 0", 0.02), ("seed 1", -0.01))}
+    assert _lows(gains) == {"sum": {"a": -0.01}}
+    assert _closed({"closed": {"auto": {"mean": 0.9}, "shuffled pairs": {"mean": 0.0}}}) == {"auto": 0.9}
