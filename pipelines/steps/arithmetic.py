@@ -26,11 +26,19 @@ from pipelines.steps.application import Corpora, Numbers, map_of, other, run_app
 from pipelines.steps.spaces import Spaces
 
 TITLE = "Semantic arithmetic"
-TEXTS, MEANS = "texts: a − b + c", "texts: a + mean of c − b"
-MIXED, MIXED_MEANS = "item a − text b + text c", "item a + mean of texts c − b"
-ALONE_A, ALONE_C, ITEM_A, OWN = "text a alone", "text c alone", "item a alone", "the wanted item's own text"
-PARTS = {TEXTS: (ALONE_A, ALONE_C), MIXED: (ITEM_A, ALONE_C)}
-PARTS |= {MEANS: PARTS[TEXTS], MIXED_MEANS: PARTS[MIXED]}
+TEXTS, MEANS, MIXED, MIXED_MEANS = "texts", "texts_mean", "item", "item_mean"
+ALONE_A, ALONE_C, ITEM_A, OWN = "text_a", "text_c", "item_a", "own_text"
+SHOWN = {
+    TEXTS: "texts: a − b + c",
+    MEANS: "texts: a + mean of c − b",
+    ALONE_A: "text a alone",
+    ALONE_C: "text c alone",
+    OWN: "the wanted item's own text",
+    MIXED: "item a − text b + text c",
+    MIXED_MEANS: "item a + mean of texts c − b",
+    ITEM_A: "item a alone",
+}
+PARTS = dict.fromkeys((TEXTS, MEANS), (ALONE_A, ALONE_C)) | dict.fromkeys((MIXED, MIXED_MEANS), (ITEM_A, ALONE_C))
 K = 5
 NUM_EXAMPLES, ANSWERS = 8, 6
 
@@ -137,13 +145,13 @@ def _section(numbers: Numbers, asked: _Asked, spaces: Spaces) -> Section:
         f" c alone {share[ALONE_C]}, the wanted item's own text {share[OWN]}); with an item of the other side as a for"
         f" {share[MIXED]} (alone {share[ITEM_A]})."
     )
-    shown = {name: ours[name][at] for name in (TEXTS, MEANS, ALONE_A, ALONE_C, OWN)}
+    shown = {SHOWN[name]: ours[name][at] for name in (TEXTS, MEANS, ALONE_A, ALONE_C, OWN)}
     rows = shown | {"shuffled pairs": control[TEXTS][at]}
-    mixed = {name: ours[name][at] for name in (MIXED, MIXED_MEANS, ITEM_A, ALONE_C)}
+    mixed = {SHOWN[name]: ours[name][at] for name in (MIXED, MIXED_MEANS, ITEM_A, ALONE_C)}
     chance = numbers["chance"][at]
     figure = bars(
         {"texts only": rows, "an item and two texts": mixed},
-        ours=list(PARTS),
+        ours=[SHOWN[name] for name in PARTS],
         chance={"texts only": chance, "an item and two texts": chance},
         name="arithmetic",
         title=TITLE,
@@ -152,9 +160,10 @@ def _section(numbers: Numbers, asked: _Asked, spaces: Spaces) -> Section:
     )
     gained = numbers["gains"]
     told = "; ".join(
-        f"{kind}: {100 * g['mean']:+.1f} points over {part} ({100 * g['low']:+.1f} to {100 * g['high']:+.1f})"
-        for kind, by in ((kind, gained[kind]) for kind in (TEXTS, MIXED))
-        for part, g in by.items()
+        f"{SHOWN[kind]}: {100 * g['mean']:+.1f} points over {SHOWN[part]}"
+        f" ({100 * g['low']:+.1f} to {100 * g['high']:+.1f})"
+        for kind in (TEXTS, MIXED)
+        for part, g in gained[kind].items()
     )
     return Section(
         title=TITLE,
@@ -166,7 +175,7 @@ def _section(numbers: Numbers, asked: _Asked, spaces: Spaces) -> Section:
         words=2,
         columns=("method", "question", *(f"first {k}, %" for k in RECALLS)),
         rows=[
-            [m, name, *(percent(s[f"A@{k}"]) for k in RECALLS)]
+            [m, SHOWN[name], *(percent(s[f"A@{k}"]) for k in RECALLS)]
             for m, by in [*numbers["methods"].items(), ("shuffled pairs", control)]
             for name, s in by.items()
         ],
