@@ -238,7 +238,7 @@ class SharedSpace:
         return {name: side.modality for name, side in self.sides.items()}
 
 
-def _view(folder: Folder, about: Mapping[str, Any]) -> ModelView:
+def own_view(folder: Folder, about: Mapping[str, Any]) -> ModelView:
     """A view; of an encoder that was trained here the model has a copy of its own."""
     view = ModelView(**about)
     own = folder.sub(trained_folder(view.encoder)) if view.encoder.startswith(TRAINED) else None
@@ -277,7 +277,7 @@ def _read_side(folder: Folder, name: Side, about: Mapping[str, Any]) -> ModelSid
     thumbs = titles["thumbnail"].to_pylist() if "thumbnail" in titles.column_names else []
     return ModelSide(
         modality=about["modality"],
-        views=tuple(_view(folder, v) for v in about.get("views") or [{"encoder": about["encoder"]}]),
+        views=tuple(own_view(folder, v) for v in about.get("views") or [{"encoder": about["encoder"]}]),
         transform=load_transform(folder, name),
         index=Embeddings.read(folder, f"{name}-index.parquet"),
         titles=dict(zip(ids, titles["title"].to_pylist(), strict=True)),

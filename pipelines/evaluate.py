@@ -104,7 +104,8 @@ class EvaluateGraph(AlignGraph):
             config["encoder"] = DEFAULTS["text"]
             externals["encoder"] = fingerprint(config["encoder"])
         module = name.replace("-", "_")
-        return self._step(name, run=module, version=about.version, config=config, inputs=inputs, externals=externals)
+        fields: dict[str, Any] = {"config": config, "inputs": inputs, "externals": externals}
+        return self._step(name, run=module, version=about.version, options={"cache_dir": str(self.cache_dir)}, **fields)
 
     def _spaces(self) -> Step:
         """Fits of the exported method: of ``auto`` from its branches, of others as for ``confidence``."""

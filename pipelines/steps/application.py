@@ -6,8 +6,9 @@ An application that a recipe has nothing for says so in its section; that is no 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,16 @@ import numpy as np
 from cluster.workflow.step import Facts, StepContext
 from components.corpora.splits import Splits
 from components.embeddings import Embeddings
+from components.encoders.protocol import LoadOptions
+from components.encoders.registry import load
 from components.errors import UserError
 from components.evaluation.trials import sample_unpaired
 from components.files import Folder
-from components.model_views import ModelView, encode_views
+from components.model import own_view
+from components.model_views import encode_views
 from components.reporting.section import Section
 from components.transforms import Transform
+from pipelines.steps.export import model_views
 
 SIDES = ("left", "right")
 RESULT = "result.json"
@@ -70,11 +75,8 @@ class Corpora:
     def unpaired(self) -> dict[str, list[str]]:
         """At most some thousand ids of each side, without those of any known pair that a draw has."""
         sampled = sample_unpaired(self.splits, int(self.ctx.config["seed"]))
-        known = [p for draw in self.splits.draws["random"] for p in draw]
-        return {
-            side: [i for i in sampled[n] if i not in {p[n] for p in known}] or sampled[n]
-            for n, side in enumerate(SIDES)
-        }
+        known = [{p[n] for draw in self.splits.draws["random"] for p in draw} for n in (0, 1)]
+        return {side: [i for i in sampled[n] if i not in known[n]] or sampled[n] for n, side in enumerate(SIDES)}
 
     def heldout(self, side: str) -> list[str]:
         return [p[SIDES.index(side)] for p in self.splits.heldout]
@@ -111,13 +113,24 @@ class Corpora:
 
     def encode(self, side: str, texts: Sequence[str]) -> np.ndarray:
         """Rows [N, D] of plain texts, as the side's own rows are."""
-        from components.encoders.protocol import LoadOptions
-        from components.encoders.registry import load
-        from pipelines.steps.export import model_views
+        encoded = self.ctx.inputs[f"encode-{side}"]
+        views = [own_view(encoded, asdict(view)) for view in model_views(encoded)]
+        return encode_views(views, list(texts), modality="text", side=side, load=self._encoder)
 
-        views: Sequence[ModelView] = model_views(self.ctx.inputs[f"encode-{side}"])
-        options = LoadOptions(threads=1)
-        return encode_views(views, list(texts), modality="text", side=side, load=lambda name: load(name, options))
+    def _encoder(self, name: str) -> Any:
+        if name not in self._encoders:
+            self._encoders[name] = load(name, load_options(self.ctx))
+        return self._encoders[name]
+
+    @cached_property
+    def _encoders(self) -> dict[str, Any]:
+        return {}
+
+
+def load_options(ctx: StepContext) -> LoadOptions:
+    """How an encoder of a few texts is loaded."""
+    cache_dir = ctx.options.get("cache_dir")
+    return LoadOptions(cache_dir=Path(cache_dir) if cache_dir else None, threads=1)
 
 
 def map_of(alignment: Any, side: str) -> Transform:

@@ -11,7 +11,6 @@ from components.alignment.preprocess import fit_standardizer
 from components.alignment.protocol import Pairs
 from components.alignment.registry import make_aligner
 from components.corpora.digit_domains import HELDOUT, WORDS, digit_pixels
-from components.encoders.protocol import LoadOptions
 from components.encoders.registry import load
 from components.evaluation.zero_shot import (
     Answers,
@@ -24,7 +23,7 @@ from components.evaluation.zero_shot import (
 )
 from components.reporting.figures_applications import bars
 from components.reporting.section import Section, percent
-from pipelines.steps.application import Numbers, run_application
+from pipelines.steps.application import Numbers, load_options, run_application
 
 TITLE = "Digits by their names"
 NAMED = ("the digit {}", "the number {}", "{}", "a handwritten {}", "number {}", "a {}", "digit {}", "this says {}")
@@ -37,7 +36,7 @@ def run(ctx: StepContext) -> Facts:
 
 
 def measure(ctx: StepContext) -> tuple[Numbers, Section]:
-    num_pairs, encoder = int(ctx.config["pairs"]), load(ctx.config["encoder"], LoadOptions(threads=1))
+    num_pairs, encoder = int(ctx.config["pairs"]), load(ctx.config["encoder"], load_options(ctx))
     numbers = measure_digits(encoder, num_pairs, ctx.config["seeds"])
     ours, chance = numbers["methods"][OURS], numbers["chance"]["accuracy"]
     finding = (
