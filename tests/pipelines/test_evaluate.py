@@ -139,6 +139,36 @@ def test_the_graph_goes_on_from_run_and_a_second_time_all_is_cached(named: tuple
     assert {"confidence", "evaluate", "report", "export"}.isdisjoint(ours.steps)
 
 
+DOMAINS = """
+pipeline: align
+left:  {source: left.parquet}
+right: {source: right.parquet}
+pairs: pairs.csv
+pairs_budget: 30
+aligner: procrustes
+splits: {draws: 3}
+"""
+
+
+def test_two_domains_with_few_correspondences_share_labels(tmp_path: Path, make_home: MakeHome) -> None:
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(16, 16)))[0]
+    kinds = rng.integers(6, size=400)
+    rows = 2 * rng.normal(size=(6, 16))[kinds] + 0.5 * rng.normal(size=(400, 16))
+    for side, seen in (("left", rows), ("right", rows @ turn)):
+        path = tmp_path / f"{side}.parquet"
+        write_embeddings(path, {f"i{n}": np.float32(v) for n, v in enumerate(seen)})
+        pq.write_table(pq.read_table(path).append_column("label", pa.array([f"kind {k}" for k in kinds])), path)
+    write_pairs(tmp_path / "pairs.csv", [(f"i{n}", f"i{n}") for n in range(400)])
+    (tmp_path / "recipe.yaml").write_text(DOMAINS)
+    result = evaluate(tmp_path / "recipe.yaml", make_home(tmp_path / "home"), *only("transfer"))
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "home" / "results" / "recipe" / "applications.json").read_text())["transfer"]
+    accuracy = {name: a["mean"] for name, a in found["accuracy"].items()}
+    assert accuracy["source only"] < 0.5 < 0.9 < accuracy["procrustes"] and accuracy["oracle"] > 0.95
+    assert found["closed"]["procrustes"]["low"] > 0.8 > found["closed"]["shuffled pairs"]["mean"]
+
+
 @pytest.fixture(scope="module")
 def wordless(tmp_path_factory: pytest.TempPathFactory, make_home: MakeHome) -> tuple[World, Path]:
     root = tmp_path_factory.mktemp("wordless")
