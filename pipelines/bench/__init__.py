@@ -36,7 +36,9 @@ def run_bench(name: str, *, quick: bool, metrics_out: Path | None, console: Cons
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested dicts and lists as one dict with dotted keys."""
+    """Nested dicts and lists as one dict with dotted keys; a mean with its interval is one text."""
+    if isinstance(value, dict) and {"mean", "low", "high"} <= value.keys():
+        return {prefix: f"{value['mean']:.4g} ({value['low']:.4g} to {value['high']:.4g})"}
     if isinstance(value, dict):
         items: list[tuple[Any, Any]] = list(value.items())
     elif isinstance(value, list | tuple):

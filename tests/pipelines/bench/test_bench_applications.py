@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.bench import applications
+from pipelines.bench import applications, flatten
 from pipelines.bench.applications import merged
 from pipelines.bench.applications.drawings import measure as measure_drawings
 from pipelines.bench.applications.space import _closed, _lows, _zero_shot_goals
@@ -20,6 +20,11 @@ def test_parts_may_share_a_key_but_not_a_number() -> None:
     }
     with pytest.raises(ValueError, match="two parts measure 'digits'"):
         merged({"digits": 1}, {"digits": 2})
+
+
+def test_an_interval_is_one_line() -> None:
+    told = flatten({"a": {"mean": 0.5, "low": 0.4, "high": 0.625, "num": 5}, "b": {"c": [1]}})
+    assert told == {"a": "0.5 (0.4 to 0.625)", "b.c.0": 1}
 
 
 def test_all_parts_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
