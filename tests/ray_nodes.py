@@ -84,6 +84,12 @@ class RayNodes:
         self.nodes[name].kill()
         return name
 
+    def announce(self, node_id: str, *, seconds: int) -> None:
+        """Give notice that a node will be taken away, as a cloud does with pre-emptible machines."""
+        reason = ("--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=test")
+        told = (f"--address={self.address}", f"--node-id={node_id}", f"--deadline-remaining-seconds={seconds}")
+        subprocess.run([RAY, "drain-node", *told, *reason], env=self.environment, check=True, capture_output=True)
+
     def ensure(self, name: str, **sizes: int) -> None:
         """Start a node that is not up."""
         if self.nodes[name].process.poll() is not None:

@@ -231,3 +231,34 @@ def test_a_store_in_a_bucket_serves_all_nodes(
     for step in ("shard-left", "shard-right", "encode-left", "pairs"):
         assert ours[step].digest == theirs[step].digest, step
     assert ours["spectral-left"].facts["loss"] == pytest.approx(theirs["spectral-left"].facts["loss"], rel=1e-2)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_node_that_is_taken_away_with_notice_is_no_failure(
+    cluster: RayNodes, recipe: Path, alone: Store, tmp_path: Path
+) -> None:
+    """With no failure allowed: what was announced is counted apart, and costs at most the epoch that it came in."""
+    for name in ("a", "b"):
+        cluster.ensure(name, num_cpus=2)
+    shutil.copytree(alone.root.local, tmp_path / "store")
+    scaling = "scaling: {workers: 1, cpus_per_worker: 2, max_failures: 0, encode_batch: 16, shards: 6}"
+    longer = re.sub("epochs: 30", "epochs: 120", re.sub("scaling: .*", scaling, RECIPE))
+    recipe.with_name("longer.yaml").write_text(longer + "name: recipe\n")
+    where = ["--store", str(tmp_path / "store"), "--address", cluster.address]
+    driver = Driver(
+        recipe.with_name("longer.yaml"), tmp_path / "home", cluster.environment, *where, last="spectral-left"
+    )
+    epochs, first = list[int](), ""
+    for event in driver:
+        if event["kind"] == "metric" and event["name"] == "validation_loss":
+            epochs.append(event["index"])
+            if epochs == [1, 2, 3]:
+                (first,) = nodes_of(driver.events, "spectral-left")
+                cluster.announce(first, seconds=2)
+                cluster.kill(cluster.name_of(first))
+    assert driver.states()["spectral-left"] == "RAN"
+    begun = nodes_of(driver.events, "spectral-left")
+    assert len(begun) == 2 and begun[1] != first
+    assert sorted(set(epochs)) == [*range(1, max(epochs) + 1)]
+    assert len(epochs) <= max(epochs) + 1

@@ -78,6 +78,15 @@ class Process:
         self.running = None
 
 
+def is_healthy(uri: str) -> bool:
+    """Whether an MLflow server answers."""
+    try:
+        with urllib.request.urlopen(f"{uri}/health", timeout=2) as answer:  # noqa: S310  # our own server
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 class Postgres:
     """A database cluster in a temporary folder. As root it runs as the user ``postgres``: PostgreSQL refuses root.
 
@@ -180,7 +189,7 @@ class MlflowServer:
         command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--host", HOST]
         command += ["--port", str(self.port), "--workers", str(self._workers)]
         command += ["--artifacts-destination", str(self.folder / "artifacts")]
-        self._process.start(command, environment, self._is_up)
+        self._process.start(command, environment, lambda: is_healthy(self.uri))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
@@ -189,10 +198,3 @@ class MlflowServer:
     @property
     def log(self) -> str:
         return self._process.log.read_text(errors="replace")
-
-    def _is_up(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=2) as answer:  # noqa: S310  # our own server
-                return bool(answer.status == 200)
-        except OSError:
-            return False

@@ -7,10 +7,8 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +32,7 @@ from cluster.tracking.database import default_uri
 from cluster.tracking.outbox import leftovers
 from cluster.tracking.tracker import Tracker, sync
 from cluster.tracking.ui import ui_command
+from pipelines.bench.scale.servers import HOST, Process, free_port, is_healthy
 
 
 @pytest.fixture
@@ -131,33 +130,17 @@ class Server:
     """A real ``mlflow server`` on loopback that can be killed and started again on the same port."""
 
     def __init__(self, home: Path) -> None:
-        self.home = home
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self.home, self.port = home, free_port()
+        self.uri = f"http://{HOST}:{self.port}"
+        self._process = Process(home / "server.log")
 
     def start(self) -> None:
-        log = open(self.home / "server.log", "ab")
         command = ui_command(self.home, port=self.port, uri=default_uri(self.home))
         environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-        self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"{self.uri}/health", timeout=2) as answer:
-                    if answer.status == 200:
-                        return
-            except OSError:
-                time.sleep(0.3)
-        pytest.fail((self.home / "server.log").read_text()[-2000:])
+        self._process.start(command, environment, lambda: is_healthy(self.uri))
 
     def kill(self) -> None:
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)  # our own process group, made by start_new_session
-            self._process.wait()
-            self._process = None
+        self._process.end(signal.SIGKILL)
 
 
 @pytest.fixture
