@@ -99,7 +99,12 @@ class EncoderGraph:
             externals={"encoder": fingerprint(name)},
             locations=encoder_location(name),
             inputs={"shards": shard},
-            options={"engine": self.engine, "actors": scaling.encode_actors, "cache_dir": str(self.cache_dir)},
+            options={
+                "engine": self.engine,
+                "actors": scaling.encode_actors,
+                "gpus_per_actor": scaling.encoder_gpus,
+                "cache_dir": str(self.cache_dir),
+            },
             resources=DRIVER,
         )
         config = {"clusters": pseudo.clusters, "seed": self.recipe.seed}

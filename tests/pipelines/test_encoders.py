@@ -81,6 +81,7 @@ def test_a_change_makes_only_what_depends_on_it_again(place: Place) -> None:
     assert changed(place, path, "training.epochs=3") == {"train", "probe", "report", "export"}
     assert changed(place, path, "model.vocabulary=300") == {"prepare", "train", "probe", "report", "export"}
     assert changed(place, path, "scaling.workers=2", "scaling.loader_processes=1") == set()
+    assert changed(place, path, "scaling.gpus_per_encoder=1", "scaling.max_preemptions=2") == set()
     pseudo = keys(place, path, "labels=kmeans")
     assert {"encode-first", "pseudo-labels"} <= set(pseudo)
 
