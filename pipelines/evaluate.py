@@ -57,7 +57,7 @@ _CURVES = {
 APPLICATIONS: dict[str, Application] = {
     "zero-shot": Application(key="zero_shot"),
     "digits-zero-shot": Application(needs=(), key="zero_shot_digits", config=tuple(_DIGITS.items())),
-    "arithmetic": Application(key="arithmetic", version="2"),
+    "arithmetic": Application(key="arithmetic", version="3"),
     "transfer": Application(key="transfer"),
     "digits-transfer": Application(
         needs=(),

@@ -9,6 +9,7 @@ Letters: ``Q`` queries, ``G`` gallery items, ``K`` shared dimensions.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ MOST_WORDS = 12  # of a name; longer texts are sentences, not names
 MOST_FILLERS = 64  # words tried in a place of a wanted item's name
 MOST_STEPS = 8
 MOST_WANTED = 400
+_BETWEEN = re.compile(r"[\s_-]+")
 Context = tuple[tuple[str, ...], tuple[str, ...]]
 
 
@@ -155,7 +157,7 @@ class _Places:
     def of(cls, names: Mapping[str, str]) -> _Places:
         owners = defaultdict(list)
         for item in sorted(names):
-            owners[tuple(names[item].lower().split())].append(item)
+            owners[_words(names[item])].append(item)
         fillers: dict[Context, dict[str, str]] = defaultdict(dict)
         contexts: dict[str, set[Context]] = defaultdict(set)
         slots: dict[str, list[tuple[Context, str]]] = {}
@@ -167,6 +169,10 @@ class _Places:
                 fillers[context][word] = items[0]
                 contexts[word].add(context)
         return cls(fillers, contexts, slots)
+
+
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(word for word in _BETWEEN.split(name.lower()) if word)
 
 
 def _slots(words: tuple[str, ...]) -> Iterator[tuple[Context, str]]:

@@ -22,7 +22,7 @@ from components.evaluation.controls import NONE, SHUFFLED
 from components.reporting.figures_applications import bars
 from components.reporting.section import Example, Section, Shown, percent
 from components.transforms import unit_rows
-from pipelines.steps.application import Corpora, Numbers, map_of, other, run_application
+from pipelines.steps.application import SIDES, Corpora, Numbers, map_of, other, run_application
 from pipelines.steps.spaces import Spaces
 
 TITLE = "Semantic arithmetic"
@@ -71,7 +71,7 @@ class _Asked:
 
     def __init__(self, corpora: Corpora, seed: int) -> None:
         self.corpora, self.seed = corpora, seed
-        self.texts = corpora.text_side()
+        self.texts = _named_side(corpora)
         self.items = other(self.texts)
         partner = self._partners()
         self.names = {partner[i]: n for i, n in self._names().items() if n and i in partner}
@@ -119,6 +119,13 @@ class _Asked:
         centred = centred_units(mapping(rows.rows(unique)), mapping(rows.rows(self.corpora.unpaired[side])))
         at = {i: n for n, i in enumerate(unique)}
         return centred[[at[i] for i in ids]]
+
+
+def _named_side(corpora: Corpora) -> str:
+    """The side of texts; of two sides of vectors the right one, if there are names. Raises UserError."""
+    if any(corpora.column(side, "title") for side in SIDES) and "text" not in map(corpora.modality, SIDES):
+        return "right"
+    return corpora.text_side()
 
 
 def _summary(draws: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
