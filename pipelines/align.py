@@ -117,7 +117,8 @@ class AlignGraph(CorpusGraph):
             | {f"method:{name}": step for name, step in self.methods.items()},
             config={"primary": self.recipe.exported, "seed": self.recipe.seed},
         )
-        return Graph.of(self._report(evaluate), self._export(evaluate, confidence))
+        export = self._export(evaluate, confidence)
+        return Graph.of(self._report(evaluate, export), export)
 
     def _pairs(self) -> Step:
         recipe = self.recipe
@@ -269,8 +270,8 @@ class AlignGraph(CorpusGraph):
     def _sides(self, steps: Mapping[Side, Step], name: str) -> dict[str, Step]:
         return {f"{name}-{side}": step for side, step in steps.items()}
 
-    def _report(self, evaluate: Step) -> Step:
-        inputs = {"evaluate": evaluate, "gauge": self.gauge, "splits": self.splits}
+    def _report(self, evaluate: Step, export: Step) -> Step:
+        inputs = {"evaluate": evaluate, "export": export, "gauge": self.gauge, "splits": self.splits}
         inputs |= self._sides(self.shard, "shard") | self._sides(self.encode, "encode")
         inputs |= {f"method:{name}": step for name, step in self.methods.items()}
         for solver, steps in self._spectral.items():
@@ -282,11 +283,12 @@ class AlignGraph(CorpusGraph):
         # The recipe is only shown by the report: what in it decides numbers is in the keys of the inputs already.
         options = {"recipe": self.recipe.model_dump(mode="json")}
         config = {"aligner": self.recipe.exported}
-        return self._step("report", version="2", config=config, inputs=inputs, options=options)
+        return self._step("report", version="3", config=config, inputs=inputs, options=options)
 
     def _export(self, evaluate: Step, confidence: Step) -> Step:
         return self._step(
             "export",
+            version="2",
             config={"name": self.recipe.name, "aligner": self.recipe.exported},
             inputs={
                 f"method:{self.recipe.aligner}": self.methods[self.recipe.aligner],

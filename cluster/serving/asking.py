@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -132,6 +132,8 @@ class Worker:
             return Answer(coordinates=tuple(p.tolist() for p in points))
         to = cast(Side, ask.to)
         matches = self.space.search_coordinates(points[0], to=to, k=ask.k, asked=side if side != to else None)
+        if ask.row is not None and self.space.judge and ask.row in self.space.judge.paired[side]:
+            matches = [replace(m, confidence=None, mutual=None) for m in matches]  # its partner is known already
         return Answer(matches=tuple(_shown(m, ask.thumbnails) for m in matches))
 
     def _stored(self, side: Side, row: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -288,6 +288,7 @@ class ReportData:
         primary: the split that the headline speaks of; empty = the first one.
         controls: control -> method -> direction -> score, on the primary split.
         queries, near_hits: direction -> examples.
+        card: of the exported model (:mod:`components.reporting.model_card`).
         notes: warnings of the run, one sentence each.
     """
 
@@ -311,6 +312,7 @@ class ReportData:
     near_hits: Mapping[str, NearHits] = field(default_factory=dict)
     steps: Sequence[StepTime] = ()
     provenance: Provenance | None = None
+    card: Mapping[str, Any] | None = None
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:

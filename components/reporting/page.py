@@ -27,6 +27,7 @@ _SECTIONS = {
     "recall": "What is found",
     "choice": "What was chosen",
     "promises": "How sure it is",
+    "card": "Model card",
     "space": "Shared space",
     "examples": "Examples",
     "near": "Near-hits",
@@ -112,6 +113,7 @@ def _context(data: ReportData, figures: Mapping[str, Figure], tables: Mapping[st
         "data_rows": _data_rows(data),
         "quarantine": quarantine_rows(data),
         "licences": _licences(data),
+        "card": _card(data.card),
         "made": data.provenance or (Provenance() if _licences(data) else None),
     }
     return context | {"contents": _contents(context)}
@@ -145,6 +147,7 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         "recall": True,
         "choice": context["choice"],
         "promises": context["data"].promises,
+        "card": context["data"].card,
         "space": context["has_space"],
         "examples": context["queries"],
         "near": context["near_hits"],
@@ -154,6 +157,17 @@ def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:
         "made": context["made"],
     }
     return [(anchor, name) for anchor, name in _SECTIONS.items() if there[anchor]]
+
+
+def _card(card: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The card without what the page says elsewhere, and the whole of it as Markdown."""
+    if card is None:
+        return None
+    from components.reporting.model_card import card_markdown
+
+    text = card_markdown(card)
+    uri = data_uri(text.encode(), "text/markdown")
+    return {"failures": card["known_failures"], "load": card["load"], "uri": uri}
 
 
 def _shown(figure: Figure) -> dict[str, str]:

@@ -13,15 +13,20 @@ from components.files import Folder
 from components.judge import Judge
 from components.model import ModelSide, SharedSpace
 from components.model_views import ModelView
+from components.reporting.model_card import card_markdown
 from components.reporting.thumbnails import thumbnail
 from components.transforms import load_transform
 from pipelines.steps.bank import folders_of
+from pipelines.steps.card import card_of
 
 MAX_THUMBNAILS = 20_000
 
 
 def run(ctx: StepContext) -> Facts:
-    """Write ``model/``: see :mod:`components.model`. All rows of both corpora can be found, held-out ones too."""
+    """Write ``model/``: see :mod:`components.model`, and its card as ``README.md`` and ``card.json``.
+
+    All rows of both corpora can be found, held-out ones too.
+    """
     sides: dict[Any, ModelSide] = {side: _side(ctx, side) for side in ("left", "right")}
     about = {
         "name": ctx.config["name"],
@@ -32,6 +37,9 @@ def run(ctx: StepContext) -> Facts:
     model = SharedSpace(sides, about, judge=Judge.read(ctx.inputs["confidence"]))
     for side in sides:
         ctx.inputs[f"encode-{side}"].sub("trained").copy_to(ctx.out.sub("model/trained"))
+    card = card_of(ctx, model)
+    ctx.out.write_json("model/card.json", card)
+    ctx.out.write_bytes("model/README.md", card_markdown(card).encode())
     model.save(ctx.out.sub("model"))
     return {f"{name}_rows": len(side.index) for name, side in sides.items()} | {"aligner": ctx.config["aligner"]}
 

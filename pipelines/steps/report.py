@@ -60,6 +60,7 @@ def gather(ctx: StepContext) -> ReportData:
         controls=intake.controls(metrics),
         gauge=intake.gauge(metrics["alignability"]),
         choice=intake.choice(metrics.get("auto")),
+        card=ctx.inputs["export"].read_json("model/card.json"),
         promises=read_promises(metrics.get("confidence")),
         curves=intake.curves(ctx.inputs["evaluate"].read_bytes("recall_at_k.csv").decode(), metrics["primary_split"]),
         spectra=[intake.spectrum(side, folder.read_json("spectrum.json")) for side, folder in _spectral(ctx)],

@@ -181,7 +181,7 @@ function sure(match) {
   }
   if (match.paired) facts.append(element("span", "tag", "Known pair"));
   else if (match.mutual) facts.append(element("span", "tag", "Mutual"));
-  facts.append(element("span", "", match.score.toFixed(3)));
+  facts.append(element("span", "", `score ${match.score.toFixed(2)}`));
   made.append(facts);
   return made;
 }

@@ -55,6 +55,9 @@ def test_a_text_finds_its_picture_and_a_picture_its_text(client: TestClient, spa
 def test_a_stored_row_can_be_the_query_and_its_own_side_be_searched(client: TestClient) -> None:
     answer = client.post("/search", json={"id": "left/red", "from": "left"}).json()
     assert (answer["to"], answer["matches"][0]["id"]) == ("right", "right/red")
+    assert answer["matches"][0]["confidence"] > 0.9
+    known = client.post("/search", json={"id": "left/grey", "from": "left"}).json()["matches"]
+    assert known[0]["paired"] and {m["confidence"] for m in known} == {None}  # it has its partner already
     answer = client.post("/search", json={"id": "left/red", "from": "left", "to": "left", "k": 1}).json()
     assert answer["matches"][0]["id"] == "left/red" and answer["matches"][0]["confidence"] is None
 
