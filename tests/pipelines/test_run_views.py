@@ -131,8 +131,8 @@ def test_a_model_of_the_first_format_is_read_and_an_unknown_one_refused(done: Do
     old = SharedSpace.load(folder)
     row = np.concatenate([done.vectors[100, :12], 1000 * done.vectors[100, 12:] + 5])
     np.testing.assert_array_equal(old.encode_left([row]), done.space.encode_left([row]))
-    folder.write_json("model.json", about | {"format": 3})
-    with pytest.raises(UserError, match="format 3 is not 2"):
+    folder.write_json("model.json", about | {"format": 99})
+    with pytest.raises(UserError, match="format 99 is not 3"):
         SharedSpace.load(folder)
 
 
