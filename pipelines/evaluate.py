@@ -17,12 +17,12 @@ from rich.table import Table
 
 from cluster.workflow.graph import Graph
 from cluster.workflow.results import RunResult, State
-from cluster.workflow.step import Step
+from cluster.workflow.step import DRIVER, Step
 from components.encoders.registry import DEFAULTS, fingerprint
 from components.errors import UserError
 from pipelines.align import AlignGraph, Engine
 from pipelines.home import Home
-from pipelines.recipe import AlignRecipe
+from pipelines.recipe import AlignRecipe, GeneratorKind
 from pipelines.runner import FAILED, RunOptions, output_of, replace_file, run_graph
 from pipelines.steps.application import RESULT
 from pipelines.trained import locate_trained
@@ -35,7 +35,8 @@ class Application:
     """One branch of the graph.
 
     Attributes:
-        needs: ``spaces``, ``corpora`` (shards, embeddings, splits), ``spectral``; of nothing if it brings its own data.
+        needs: ``spaces``, ``corpora`` (shards, embeddings, splits), ``spectral``, ``generators``; nothing if it brings
+            its own data.
         key: of its numbers in ``applications.json``.
         config: beside the seed.
         version: raised whenever its results change.
@@ -54,6 +55,7 @@ _CURVES = {
     "rows": [100, 200, 400, 800, 1600],
     "draws": 3,
 }
+_CONTROL = {"layouts": ["fork", "island", "blank"], "seeds": [0, 1, 2], "sizes": [10, 100, 1000]}
 APPLICATIONS: dict[str, Application] = {
     "zero-shot": Application(key="zero_shot"),
     "digits-zero-shot": Application(needs=(), key="zero_shot_digits", config=tuple(_DIGITS.items())),
@@ -64,6 +66,8 @@ APPLICATIONS: dict[str, Application] = {
         key="transfer_digits",
         config=(("kinds", ["rotated", "waves"]), ("pairs", 30), ("seeds", [0, 1, 2, 3, 4])),
     ),
+    "generation": Application(needs=("spaces", "corpora", "generators"), key="generation"),
+    "control": Application(needs=(), key="control", config=tuple(_CONTROL.items())),
     "universality": Application(needs=("spaces", "corpora", "spectral"), key="universality"),
     "budget-curves": Application(needs=("corpora",), key="curves", config=tuple(_CURVES.items())),
 }
@@ -100,12 +104,24 @@ class EvaluateGraph(AlignGraph):
             config["preprocess"] = self.recipe.preprocess.model_dump(mode="json")
         if "spectral" in about.needs:
             inputs |= self._sides(self._spectral_pair("eigen"), "spectral")
+        if "generators" in about.needs:
+            inputs |= {f"generator-{kind}": self._generator(kind) for kind in self.recipe.generators}
         if name == "digits-zero-shot":
             config["encoder"] = DEFAULTS["text"]
             externals["encoder"] = fingerprint(config["encoder"])
         module = name.replace("-", "_")
         fields: dict[str, Any] = {"config": config, "inputs": inputs, "externals": externals}
         return self._step(name, run=module, version=about.version, options={"cache_dir": str(self.cache_dir)}, **fields)
+
+    def _generator(self, kind: GeneratorKind) -> Step:
+        return self._step(
+            f"generator-{kind}",
+            run="generator",
+            config={"seed": self.recipe.seed, "generator": {**self.recipe.generators[kind], "kind": kind}},
+            inputs={"spaces": self._spaces(), **self.corpora},
+            options=self._train_options(),
+            resources=DRIVER,
+        )
 
     def _spaces(self) -> Step:
         """Fits of the exported method: of ``auto`` from its branches, of others as for ``confidence``."""

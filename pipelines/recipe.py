@@ -38,6 +38,7 @@ AlignerName = Literal[
     "teacher-plan",
 ]
 BASELINES: tuple[AlignerName, ...] = ("ridge-cca", "procrustes", "kernel-ridge", "contrastive")
+GeneratorKind = Literal["gan", "vae"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 MANY_ROWS = 20_000
@@ -173,6 +174,10 @@ class Auto(Model):
     stop_early: bool = Field(True, description="give up costly candidates that are not good enough on the first draw")
 
 
+def _generators() -> dict[GeneratorKind, dict[str, Any]]:
+    return {"gan": {}, "vae": {"learning_rate": 2e-3}}
+
+
 class TeacherPlanBlock(Model):
     """Heads that learn from the pairs and from a teacher's transport plan of unpaired rows (KLOT)."""
 
@@ -268,8 +273,23 @@ class AlignRecipe(Recipe):
     mmd: Mmd = Mmd()
     auto: Auto = Field(Auto(), description="of aligner auto")
     teacher_plan: TeacherPlanBlock = Field(TeacherPlanBlock(), description="of aligner teacher-plan")
+    generators: dict[GeneratorKind, dict[str, Any]] = Field(
+        default_factory=_generators, description="drawn with by `evaluate`: settings by kind, e.g. {gan: {epochs: 40}}"
+    )
     scaling: Scaling = Scaling()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @field_validator("generators")
+    @classmethod
+    def _known_generators(cls, value: dict[GeneratorKind, dict[str, Any]]) -> dict[GeneratorKind, dict[str, Any]]:
+        from components.generation.config import GeneratorConfig
+
+        try:
+            for kind, settings in value.items():
+                GeneratorConfig.of({**settings, "kind": kind})
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return value
 
     @model_validator(mode="after")
     def _known_settings(self) -> AlignRecipe:

@@ -36,9 +36,9 @@ class GeneratorConfig:
     condition_dim: int = 64
     noise_dim: int = 16
     width: int = 128
-    epochs: int = 40
+    epochs: int = 60
     batch: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     blended: float = 0.5
     sharpness: float = 5.0
     jitter: float = 0.1

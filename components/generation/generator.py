@@ -13,6 +13,7 @@ from components.generation.config import GeneratorConfig
 
 ABOUT, WEIGHTS, CONDITIONER = "generator.json", "decoder.safetensors", "conditioner"
 CHUNK = 256
+TEMPERATURE = 0.5
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,15 @@ class Generator:
     conditioner: Conditioner
     weights: Mapping[str, np.ndarray]
 
-    def of_texts(self, coordinates: np.ndarray, *, seed: int, temperature: float = 0.5) -> np.ndarray:
+    def of_texts(self, coordinates: np.ndarray, *, seed: int, temperature: float = TEMPERATURE) -> np.ndarray:
         """Pictures of texts by their coordinates [N, K]. [N, S, S, 3] uint8"""
         return self.draw(self.conditioner.blended(coordinates), seed=seed, temperature=temperature)
 
-    def of_pictures(self, coordinates: np.ndarray, *, seed: int, temperature: float = 0.5) -> np.ndarray:
+    def of_pictures(self, coordinates: np.ndarray, *, seed: int, temperature: float = TEMPERATURE) -> np.ndarray:
         """Pictures of places that are pictures' own [N, K]. [N, S, S, 3] uint8"""
         return self.draw(self.conditioner.of(coordinates), seed=seed, temperature=temperature)
 
-    def draw(self, conditions: np.ndarray, *, seed: int, temperature: float) -> np.ndarray:
+    def draw(self, conditions: np.ndarray, *, seed: int, temperature: float = TEMPERATURE) -> np.ndarray:
         """Pictures under conditions [N, d], the same for the same seed. ``temperature``: of the noise; 0: its mean."""
         import torch
 
