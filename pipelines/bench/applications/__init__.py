@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-PARTS = ("space", "drawings", "serve")
+PARTS = ("space", "drawings", "generation", "control", "serve")
 
 
 def measure(*, quick: bool = False) -> dict[str, Any]:
