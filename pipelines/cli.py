@@ -22,6 +22,7 @@ from pipelines.commands import (
     out,
     serve,
     threads_as_in_ray,
+    tune,
 )
 
 app = typer.Typer(
@@ -217,6 +218,7 @@ def recipes(
 app.add_typer(bench.app, name="bench")
 app.add_typer(serve.app)
 app.add_typer(evaluate.app)
+app.add_typer(tune.app)
 
 
 def main() -> None:

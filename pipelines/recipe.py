@@ -365,7 +365,7 @@ def load_any_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
         UserError: file missing, not YAML, or any key or value refused; the message names the key's path.
     """
     path = _recipe_path(name_or_path)
-    data = _parse(path)
+    data = parse_yaml(path, "a recipe is a mapping of keys", do="see `isthmus recipes` for examples")
     for override in overrides:
         _override(data, override)
     data.setdefault("name", path.stem.lower().replace("_", "-").replace(" ", "-"))
@@ -410,13 +410,14 @@ def _recipe_path(name_or_path: str) -> Path:
     return path
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse_yaml(path: Path, shape: str, *, do: str = "") -> dict[str, Any]:
+    """A YAML file's mapping. Raises UserError: no YAML, or something else; ``shape`` says what was expected."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"not valid YAML ({' '.join(str(error).split())})", where=str(path)) from None
     if not isinstance(data, dict):
-        raise UserError("a recipe is a mapping of keys", where=str(path), do="see `isthmus recipes` for examples")
+        raise UserError(shape, where=str(path), do=do)
     return data
 
 
@@ -424,13 +425,18 @@ def _override(data: dict[str, Any], text: str) -> None:
     key, sep, value = text.partition("=")
     if not sep or not key.strip():
         raise UserError(f"--set {text!r} is not of the form key.path=value")
+    set_key(data, key, _number(yaml.safe_load(value)), where=f"--set {key}")
+
+
+def set_key(data: dict[str, Any], key: str, value: Any, *, where: str) -> None:
+    """Set the value at a key's path. Raises UserError for a path through something that is no group of keys."""
     *parents, last = key.strip().split(".")
     for parent in parents:
         node = data.setdefault(parent, {})
         if not isinstance(node, dict):
-            raise UserError(f"--set {key}: {parent!r} is a value, not a group of keys")
+            raise UserError(f"{parent!r} is a value, not a group of keys", where=where)
         data = node
-    data[last] = _number(yaml.safe_load(value))
+    data[last] = value
 
 
 def _number(value: Any) -> Any:

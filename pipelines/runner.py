@@ -36,6 +36,7 @@ class RunOptions:
     force: frozenset[str] = field(default_factory=frozenset)
     verify: bool = False
     use_ray: bool = True
+    parent: str = ""  # uid of the sweep whose best trial is run
 
 
 def run_recipe(recipe: Recipe, home: Home, options: RunOptions, console: Console) -> int:
@@ -70,7 +71,7 @@ def run_graph(
         UserError: as :func:`run_recipe`.
     """
     tracker = Tracker(
-        home.path, store_uri=home.store_uri
+        home.path, store_uri=home.store_uri, parent=options.parent
     )  # first: its thread imports MLflow while the graph is being built
     try:
         result = _execute(build_graph, recipe, home, options, console, tracker=tracker, name=name or recipe.name)

@@ -25,7 +25,7 @@ def align_graph(recipe: AlignRecipe, home: Home) -> BuildGraph:
 
 def encoder_graph(recipe: EncodeRecipe, home: Home) -> BuildGraph:
     """What builds the graph of an encoder recipe. Raises UserError for weights to start from that are not there."""
-    return partial(encoders.build, _start_located(recipe, home))
+    return partial(encoders.build, start_located(recipe, home))
 
 
 def locate_trained(recipe: AlignRecipe, home: Home) -> AlignRecipe:
@@ -35,7 +35,7 @@ def locate_trained(recipe: AlignRecipe, home: Home) -> AlignRecipe:
     return recipe.model_copy(update={s: v.model_copy(update={"encoder": found[s]}) for s, v in sides.items()})
 
 
-def _start_located(recipe: Any, home: Home) -> Any:
+def start_located(recipe: Any, home: Home) -> Any:
     model = recipe.model
     if model.weights is not None:
         model = model.model_copy(update={"weights": _located(model.weights, home)})

@@ -23,6 +23,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -92,6 +93,19 @@ def tags_of(values: Mapping[str, Any]) -> dict[str, str]:
     """Tags as masked, cut text; None and empty values are left out."""
     kept = ((name, _as_text(value)) for name, value in values.items() if value is not None and value != "")
     return {clean_name(n): MASK if is_secret_key(n) else cut(redact_text(t), MAX_TAG) for n, t in kept}
+
+
+def ms_of(event: Mapping[str, Any]) -> int:
+    """When an event happened, in milliseconds."""
+    return int(float(event.get("time") or time.time()) * 1000)
+
+
+def open_record(uid: str, name: str, time_ms: int, *, tags: Mapping[str, str], parent: str = "") -> Record:
+    return {"kind": "open", "uid": uid, "name": name, "time_ms": time_ms, "tags": dict(tags), "parent": parent}
+
+
+def close_record(uid: str, status: str, time_ms: int) -> Record:
+    return {"kind": "close", "uid": uid, "status": status, "time_ms": time_ms}
 
 
 def log_record(

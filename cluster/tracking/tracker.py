@@ -7,7 +7,6 @@ that is down, slow or broken costs a run nothing but the bounded wait of :meth:`
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,11 +18,14 @@ from cluster.tracking.drain import Drainer, DrainResult
 from cluster.tracking.outbox import FORMAT, Journal, Record, outbox_root
 from cluster.tracking.records import (
     clean_name,
+    close_record,
     facts_record,
     flatten,
     input_of,
     log_record,
     metric_record,
+    ms_of,
+    open_record,
     output_uri,
     params_of,
     step_uid,
@@ -47,10 +49,13 @@ class Tracker:
         experiment: MLflow experiment of the runs.
         model_name: registered name of the exported model; None takes the recipe's name.
         store_uri: where the outputs lie, if that is an object store: events name only the path in the bucket.
+        parent: uid of the run above this one, if there is one in the store: a sweep whose best trial this is.
 
     Raises:
         UserError: the URI's scheme cannot hold runs.
     """
+
+    kind = "pipeline"
 
     def __init__(
         self,
@@ -60,10 +65,12 @@ class Tracker:
         experiment: str = "isthmus",
         model_name: str | None = None,
         store_uri: str | None = None,
+        parent: str = "",
     ) -> None:
         self._home = home.expanduser().resolve()
         self._uri = resolve_uri(self._home, uri)
         self._experiment, self._model_name, self._store_uri = experiment, model_name, store_uri or ""
+        self._parent = parent
         self._recipe: tuple[str, Mapping[str, Any], str] | None = None
         self._run, self._name = "", "isthmus"
         self._journal: Journal | None = None
@@ -139,12 +146,12 @@ class Tracker:
             self._recipe = ("", dict(event["recipe"]), "")
         name = self._recipe[0] if self._recipe and self._recipe[0] else str(event.get("pipeline") or self._name)
         self._name = name
-        tags = tags_of({"isthmus.run": self._run, "isthmus.kind": "pipeline", "isthmus.recipe": name, **_made_by()})
+        tags = tags_of({"isthmus.run": self._run, "isthmus.kind": self.kind, "isthmus.recipe": name, **_made_by()})
         uri = "" if self._uri == default_uri(self._home) else redact_text(self._uri)
         self._journal = journal
         self._append(
             {"kind": "header", "format": FORMAT, "uri": uri, "experiment": self._experiment, "run": self._run},
-            _open(self._run, f"{name}-{self._run[-8:]}", _ms(event), tags=tags),
+            open_record(self._run, f"{name}-{self._run[-8:]}", ms_of(event), tags=tags, parent=self._parent),
         )
         self._drainer.attach(journal)
         if self._recipe is not None:
@@ -159,7 +166,7 @@ class Tracker:
         self._open_step(event, cached=False)
         self._steps.curves.setdefault(step, set()).add(clean_name(str(event["name"])))
         value, index = float(event["value"]), int(event.get("index", 0))
-        self._append(metric_record(self._uid(step), str(event["name"]), value, _ms(event), index))
+        self._append(metric_record(self._uid(step), str(event["name"]), value, ms_of(event), index))
 
     def _note(self, event: Event) -> None:
         step = str(event.get("step") or "")
@@ -176,11 +183,11 @@ class Tracker:
         self._steps.counts["hit" if cached else "ran"] += 1
         uid, facts = self._uid(step), dict(event.get("facts") or {})
         taken = frozenset(self._steps.curves.get(step, ()))
-        self._append(self._details(event, seconds=not cached), facts_record(uid, facts, _ms(event), taken=taken))
+        self._append(self._details(event, seconds=not cached), facts_record(uid, facts, ms_of(event), taken=taken))
         self._steps.add_scalars(step, facts)
         self._append_inputs(uid, event)
         self._append_output(uid, event, cached=cached)
-        self._append({**_close(uid, "FINISHED", _ms(event)), "made": not cached})
+        self._append({**close_record(uid, "FINISHED", ms_of(event)), "made": not cached})
 
     def _step_failed(self, event: Event) -> None:
         step = str(event["step"])
@@ -196,7 +203,7 @@ class Tracker:
         files = staging.stage_log(log, self._next_folder())
         if files:
             self._append({"kind": "artifacts", "uid": uid, "files": files})
-        self._append(_close(uid, "FAILED", _ms(event)))
+        self._append(close_record(uid, "FAILED", ms_of(event)))
 
     def _step_skipped(self, event: Event) -> None:
         self._steps.counts["skipped"] += 1
@@ -207,11 +214,11 @@ class Tracker:
         counts = {name: self._steps.counts[name] for name in ("ran", "hit", "failed", "skipped")}
         failed = counts["failed"] > 0 or event.get("state") == "FAILED"
         facts = {"steps": counts, **({"seconds": event["seconds"]} if "seconds" in event else {})}
-        record = facts_record(self._run, facts, _ms(event))
+        record = facts_record(self._run, facts, ms_of(event))
         record["tags"].update(tags_of({"error": event.get("error")}))
         # numbers of every step on the parent too, so that pipeline runs can be compared in one table
-        record["metrics"] += facts_record(self._run, self._steps.scalars, _ms(event))["metrics"]
-        self._append(record, _close(self._run, "FAILED" if failed else "FINISHED", _ms(event)))
+        record["metrics"] += facts_record(self._run, self._steps.scalars, ms_of(event))["metrics"]
+        self._append(record, close_record(self._run, "FAILED" if failed else "FINISHED", ms_of(event)))
 
     # records -------------------------------------------------------------------------------------------------------
 
@@ -246,14 +253,14 @@ class Tracker:
                 "step.origin_uid": step_uid(origin, step) if origin else uid,
             }
         )
-        record = _open(uid, step, _ms(event), tags=tags, parent=self._run)
+        record = open_record(uid, step, ms_of(event), tags=tags, parent=self._run)
         self._append({**record, "origin": step_uid(origin, step) if origin else ""})
 
     def _details(self, event: Event, *, seconds: bool) -> Record:
         uid = self._uid(str(event["step"]))
         metrics = []
         if seconds and event.get("seconds") is not None:
-            metrics.append(["seconds", float(event["seconds"]), _ms(event), 0])
+            metrics.append(["seconds", float(event["seconds"]), ms_of(event), 0])
         names = ("key", "version", "output", "reason", "host")
         tags = {f"step.{name}": event.get(name) for name in names}
         tags |= {f"output.{name}": value for name, value in flatten(dict(event.get("files") or {}))}
@@ -358,18 +365,6 @@ def sync(home: Path, *, uri: str | None = None, timeout_s: float = 60.0) -> Drai
     drainer = Drainer(home, resolve_uri(home, uri), "isthmus")
     drainer.start()
     return drainer.close(timeout_s)
-
-
-def _open(uid: str, name: str, time_ms: int, *, tags: Mapping[str, str], parent: str = "") -> Record:
-    return {"kind": "open", "uid": uid, "name": name, "time_ms": time_ms, "tags": dict(tags), "parent": parent}
-
-
-def _close(uid: str, status: str, time_ms: int) -> Record:
-    return {"kind": "close", "uid": uid, "status": status, "time_ms": time_ms}
-
-
-def _ms(event: Event) -> int:
-    return int(float(event.get("time") or time.time()) * 1000)
 
 
 def _digest(ref: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ class RunOptions:
         timing: heartbeats and expiry of leases.
         recipe: as given by the user, for the run's record.
         pipeline: name of what built the graph, for the run's record.
+        record: keep a record in the store; the trials of a sweep are one record together.
     """
 
     force: Collection[str] = ()
@@ -44,6 +45,7 @@ class RunOptions:
     timing: LeaseTiming | None = None
     recipe: Mapping[str, Any] | None = None
     pipeline: str = ""
+    record: bool = True
 
 
 def execute(
@@ -92,7 +94,8 @@ class _Run:
         self._started = time.monotonic()
 
     def go(self) -> RunResult:
-        self._record.begin()
+        if self.options.record:
+            self._record.begin()
         self.tell(
             Kind.RUN_STARTED, pipeline=self.options.pipeline, steps=list(self.graph.steps), recipe=self.options.recipe
         )
@@ -192,7 +195,8 @@ class _Run:
         result = RunResult(run_id=self.run_id, steps=steps, seconds=time.monotonic() - self._started)
         error = error or result.error
         try:
-            self._record.end(result, error)
+            if self.options.record:
+                self._record.end(result, error)
         except UserError:
             if error is None:  # else the disk is full, and that has been said
                 raise

@@ -108,7 +108,8 @@ class _Gc:
 
 def _used(store: Store, run_ids: list[str]) -> set[str]:
     records = [store.read_run(run_id) for run_id in run_ids]
-    return {object_name(name, step["key"]) for record in records for name, step in record["steps"].items()}
+    used = {object_name(name, step["key"]) for record in records for name, step in record["steps"].items()}
+    return used.union(*(record.get("outputs", ()) for record in records))  # of all trials of a sweep
 
 
 def _size(folder: Folder) -> int:

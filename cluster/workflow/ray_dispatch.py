@@ -31,13 +31,9 @@ class RayDispatcher:
 
     def __init__(self, *, elastic: bool = False) -> None:
         import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self._elastic = elastic
-        # on our own node if there is room: it then lives as long as we do. What it holds when it dies is lost, and the
-        # steps do not care
-        here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-        self._mailbox: Any = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Mailbox).remote()
+        self._mailbox = make_mailbox()
         self._task = ray.remote(run_job_on_worker)
         self._jobs: dict[Any, Job] = {}
         self._told: list[Event | Outcome] = []
@@ -51,6 +47,7 @@ class RayDispatcher:
                 num_gpus=job.resources.gpus,
                 max_retries=RETRIES,
                 name=job.name,
+                scheduling_strategy="DEFAULT",  # inside a trial of Tune: not within what the trial has reserved
             )
             self._jobs[task.remote(job, MailboxEmit(self._mailbox))] = job
 
@@ -76,22 +73,21 @@ class RayDispatcher:
             with contextlib.suppress(Exception):
                 ray.cancel(ref, force=True)
 
-    def close(self) -> None:
-        import ray
-
+    def stop_jobs(self) -> None:
+        """Stop whatever still runs; the dispatcher can be used further."""
         for name in {job.name for job in self._jobs.values()}:
             self.cancel(name)
         self._jobs.clear()
+
+    def close(self) -> None:
+        import ray
+
+        self.stop_jobs()
         with contextlib.suppress(Exception):
             ray.kill(self._mailbox)
 
     def _take_events(self) -> list[Event]:
-        import ray
-
-        try:
-            return list(ray.get(self._mailbox.take.remote(), timeout=10))
-        except Exception:  # its node died; Ray starts it again
-            return []
+        return take_events(self._mailbox)
 
     def _outcome(self, ref: Any) -> Outcome:
         import ray
@@ -111,6 +107,28 @@ class RayDispatcher:
             return
         error = f"{lacking}; ask for less in the recipe's scaling block, or use a larger cluster (--address)"
         self._told.append(Outcome(name=job.name, seconds=0.0, error=error))
+
+
+def make_mailbox() -> Any:
+    """An actor for events, on our own node if there is room: it then lives as long as we do.
+
+    What it holds when it dies is lost, and nobody's work hangs on it.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    return ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Mailbox).remote()
+
+
+def take_events(mailbox: Any) -> list[Event]:
+    """What has arrived since the last call."""
+    import ray
+
+    try:
+        return list(ray.get(mailbox.take.remote(), timeout=10))
+    except Exception:  # its node died; Ray starts it again
+        return []
 
 
 def run_job_on_worker(job: Job, emit: MailboxEmit) -> Outcome:

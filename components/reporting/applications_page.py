@@ -12,13 +12,19 @@ from components.reporting.thumbnails import data_uri
 
 
 def render_applications(
-    title: str, sections: Mapping[str, Section], *, tiles: Sequence[tuple[str, str]] = (), recipe: str = ""
+    title: str,
+    sections: Mapping[str, Section],
+    *,
+    heading: str = "What the shared space is good for",
+    tiles: Sequence[tuple[str, str]] = (),
+    recipe: str = "",
 ) -> str:
     """The page as HTML: sections by their anchor, in order. The same data gives the same bytes."""
     from markupsafe import Markup
 
     context: dict[str, Any] = {
         "title": title,
+        "heading": heading,
         "css": Markup(css()),  # noqa: S704  our own file
         "there": {name: s for name, s in sections.items() if not s.absent},
         "absent": {name: s for name, s in sections.items() if s.absent},

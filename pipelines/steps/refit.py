@@ -62,19 +62,23 @@ def curve_refit(config: Mapping[str, Any]) -> Refit:
     return Refit(name=STAND_IN, aligner=make_aligner(STAND_IN, seed=seed), distractors=DISTRACTORS)
 
 
-def fit_world(ctx: StepContext, splits: Splits, *, spectral: bool) -> World:
-    """The rows that a method is fitted on: of the primary draw's pairs and of (a sample of) the unpaired items."""
+def fit_world(ctx: StepContext, splits: Splits, *, spectral: bool, heldout: bool = False) -> World:
+    """The rows that a method is fitted on: of the primary draw's pairs and of (a sample of) the unpaired items.
+
+    With ``heldout`` also those of the held-out pairs; no map or standardiser is fitted on them.
+    """
+    judged = splits.heldout if heldout else []
     unpaired = sample_unpaired(splits, int(ctx.config["seed"]))
     rows = []
     for n, side in enumerate(SIDES):
-        wanted = sorted({p[n] for p in splits.pairs()} | set(unpaired[n]))
+        wanted = sorted({p[n] for p in [*splits.pairs(), *judged]} | set(unpaired[n]))
         if spectral:
             rows.append(Embeddings.read(ctx.inputs[f"spectral-{side}"]).take(wanted))
             continue
         fit_ids = (splits.unpaired_left, splits.unpaired_right)[n]
         settings = {"pca_dim": ctx.config["preprocess"]["pca_dim"], "seed": int(ctx.config["seed"])}
         rows.append(standardize(Embeddings.read(ctx.inputs[f"encode-{side}"]), fit_ids, wanted, **settings).features)
-    return World(left=rows[0], right=rows[1], unpaired_left=unpaired[0], unpaired_right=unpaired[1], heldout=[])
+    return World(left=rows[0], right=rows[1], unpaired_left=unpaired[0], unpaired_right=unpaired[1], heldout=judged)
 
 
 def _plain(config: Mapping[str, Any]) -> Refit:

@@ -1,0 +1,277 @@
+"""Ray Tune: runs the trials of a search side by side, stops hopeless ones early, queues what does not fit.
+
+A trial is a function ``evaluate(task, emit, report) -> outcome`` named as ``"module:function"``; it starts whatever
+work it needs as Ray tasks, Ray Data or Ray Train. It reserves no CPU itself: trials that hold CPUs while their work
+waits for some wait for ever (ray #25239). Nothing that Tune leaves on disk is ever read again; who resumes a search
+asks the store which trials are there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from cluster.workflow.events import Event
+from cluster.workflow.mailbox import MailboxEmit
+from components.errors import UserError
+from components.files import Folder
+
+DONE, FAILED, STOPPED = "done", "failed", "stopped"
+_EPOCH, _WATCHED, _OUTCOME = "epoch", "watched", "outcome"
+_MEMORY = 1 << 20  # bytes a trial reserves: Tune wants it to reserve something
+_RETRIES = 1  # of a trial whose process died
+_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One trial: its number, and JSON for ``evaluate``."""
+
+    number: int
+    config: Mapping[str, Any]
+
+
+class Source(Protocol):
+    """Where trials come from and where their ends go; called from the driver's thread only."""
+
+    def next(self) -> Task | None:
+        """The next trial, or None: there is none any more."""
+
+    def event(self, number: int, event: Event) -> None:
+        """What a trial's steps tell."""
+
+    def done(self, number: int, outcome: Mapping[str, Any]) -> None:
+        """A trial ended: ``state`` done, failed (with ``error``) or stopped, and what ``evaluate`` returned."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig:
+    """How trials are run.
+
+    Attributes:
+        evaluate: ``"module:function"``.
+        concurrent: trials at a time.
+        most: trials at most.
+        scheduler: ``none``, ``asha`` (asynchronous successive halving, Li et al. 2018) or ``median`` (median stopping).
+        mode: whether high or low watched values are good.
+        grace: epochs that every trial may have.
+    """
+
+    evaluate: str
+    concurrent: int
+    most: int
+    scheduler: str = "none"
+    mode: str = "min"
+    grace: int = 3
+
+
+def fitting(*, asked: int | None, workers: int, cpus_each: float, cpus: float) -> int:
+    """Trials at a time.
+
+    Args:
+        asked: by the user; None: as many as there is room for.
+        workers: CPUs' holders that a trial starts at the same time.
+        cpus_each, cpus: CPUs of each of them, and of the cluster.
+
+    Raises:
+        UserError: they need more CPUs than there are: with Ray Train inside they would wait for each other.
+    """
+    each = workers * cpus_each
+    if each * (asked or 1) > cpus:
+        told = f"{asked or 1} trials at a time with {workers} workers each need {each * (asked or 1):g} CPUs"
+        do = "ask for fewer trials at a time (--concurrent) or fewer workers (scaling.workers)"
+        raise UserError(f"{told}; the cluster has {cpus:g}", where="scaling", do=do)
+    return asked or max(1, int(cpus / each))
+
+
+def run_on_ray(source: Source, config: TuneConfig, folder: Folder) -> None:
+    """Run every trial of ``source`` on the Ray that this process is connected to.
+
+    Args:
+        folder: scratch that all nodes see; removed afterwards.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    from ray import tune
+
+    from cluster.workflow.ray_dispatch import make_mailbox
+
+    mailbox = make_mailbox()
+    ends = _Ends(source, mailbox)
+    trainable = tune.with_resources(
+        tune.with_parameters(_trainable, evaluate=config.evaluate, mailbox=mailbox),
+        tune.PlacementGroupFactory([{"memory": _MEMORY}]),
+    )
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            num_samples=config.most,
+            search_alg=_searcher(source),
+            scheduler=_scheduler(config),
+            max_concurrent_trials=config.concurrent,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="trials",
+            storage_path=folder.path,
+            storage_filesystem=None if folder.is_local else folder.fs,
+            failure_config=tune.FailureConfig(max_failures=_RETRIES),
+            callbacks=[_listener(ends)],
+            verbose=0,
+        ),
+    )
+    try:
+        tuner.fit()
+        ends.take()
+    finally:
+        folder.delete()
+
+
+def _trainable(config: dict[str, Any], *, evaluate: str, mailbox: Any) -> None:
+    """What the process of a trial runs."""
+    from ray import tune
+
+    from cluster.runtime import quiet_environment
+
+    quiet_environment()
+    emit, last = _TrialEmit(MailboxEmit(mailbox), config["number"]), _Last()
+
+    def report(value: float) -> None:
+        last.epoch, last.value = last.epoch + 1, float(value)
+        tune.report({_EPOCH: last.epoch, _WATCHED: last.value})
+
+    module, _, function = evaluate.partition(":")
+    outcome = getattr(import_module(module), function)(config["task"], emit, report)
+    emit.to.flush()
+    watched = {_EPOCH: last.epoch, _WATCHED: last.value} if last.epoch else {}
+    tune.report({**watched, _OUTCOME: outcome})
+
+
+@dataclass
+class _Last:
+    epoch: int = 0
+    value: float = 0.0
+
+
+@dataclass(frozen=True)
+class _TrialEmit:
+    """Events with the number of their trial."""
+
+    to: MailboxEmit
+    number: int
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        self.to({"number": self.number, "event": dict(event)})
+
+
+def _searcher(source: Source) -> Any:
+    from ray.tune.search import Searcher
+
+    class FromSource(Searcher):
+        """Tune asks it for the next trial."""
+
+        def suggest(self, trial_id: str) -> Any:
+            task = source.next()
+            return Searcher.FINISHED if task is None else {"number": task.number, "task": dict(task.config)}
+
+        def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+            """The listener is told."""
+
+        def save(self, checkpoint_path: str) -> None:
+            """A search goes on from the store, never from a file of Tune's."""
+
+        def restore(self, checkpoint_path: str) -> None:
+            """As :meth:`save`."""
+
+    return FromSource()
+
+
+class _Ends:
+    """Hands events and ends of trials to the source, each end once, after the events before it."""
+
+    def __init__(self, source: Source, mailbox: Any) -> None:
+        self._source, self._mailbox = source, mailbox
+        self._ended: set[int] = set()
+
+    def take(self) -> None:
+        from cluster.workflow.ray_dispatch import take_events
+
+        for told in take_events(self._mailbox):
+            self._source.event(int(told["number"]), told["event"])
+
+    def end(self, trial: Any, outcome: Mapping[str, Any]) -> None:
+        number = int(trial.config["number"])
+        if number not in self._ended:
+            self._ended.add(number)
+            self.take()
+            self._source.done(number, outcome)
+
+
+def _listener(ends: _Ends) -> Any:
+    from ray import tune
+
+    class Listener(tune.Callback):
+        """Called by Tune in the driver's thread."""
+
+        def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
+            ends.take()
+
+        def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
+            if _OUTCOME in result:
+                ends.end(trial, result[_OUTCOME])
+
+        def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            ends.end(trial, {"state": STOPPED, "epochs": int((trial.last_result or {}).get(_EPOCH, 0))})
+
+        def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            ends.end(trial, {"state": FAILED, "error": _last_line(trial)})
+
+    return Listener()
+
+
+def _last_line(trial: Any) -> str:
+    try:
+        lines = [line for line in open(trial.error_file).read().splitlines() if line.strip()]
+    except (OSError, TypeError):
+        lines = []
+    return f"its process failed: {lines[-1].strip()}" if lines else "its process died"
+
+
+def _scheduler(config: TuneConfig) -> Any:
+    if config.scheduler == "none":
+        return None
+    watched: dict[str, Any] = {"time_attr": _EPOCH, "metric": _WATCHED, "mode": config.mode}
+    if config.scheduler == "median":
+        from ray.tune.schedulers import MedianStoppingRule
+
+        return MedianStoppingRule(**watched, grace_period=config.grace, min_samples_required=2)
+    from ray.tune.schedulers import ASHAScheduler
+
+    return ASHAScheduler(**watched, grace_period=config.grace, max_t=1_000_000, reduction_factor=3)
+
+
+def run_here(source: Source, evaluate: str) -> None:
+    """Run every trial of ``source`` in this process, one after the other, without Ray and without a scheduler."""
+    module, _, function = evaluate.partition(":")
+    run = getattr(import_module(module), function)
+    while (task := source.next()) is not None:
+        source.done(task.number, run(task.config, _Here(source, task.number), lambda value: None))
+
+
+@dataclass(frozen=True)
+class _Here:
+    source: Source
+    number: int
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        self.source.event(self.number, dict(event))

@@ -1,0 +1,1 @@
+"""Search over settings: typed spaces and what proposes the next point."""

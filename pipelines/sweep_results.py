@@ -1,0 +1,239 @@
+"""What a sweep leaves below HOME/results/NAME/sweep, and the table at its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from components.reporting.figures_sweep import Band, TrialRow, by_budget, pareto, response
+from components.reporting.section import Section
+from components.reporting.style import Figure, csv_text
+from pipelines.home import Home
+from pipelines.recipe import Recipe, to_yaml
+from pipelines.runner import replace_file
+from pipelines.search_space import KNOWN, Search
+from pipelines.sweep_trials import Trial, best_of, failed, finished
+
+PAGE, NUMBERS = "sweep.html", "sweep.json"
+BUDGET = "pairs_budget"
+MOST_SHOWN = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepResult:
+    """A search that came to an end; ``keys`` are those that were searched."""
+
+    recipe: Recipe
+    search: Search
+    metric: str
+    trials: list[Trial]
+    best: Trial
+    keys: tuple[str, ...]
+    home: Home
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """Finished trials, the best first."""
+        sign = -1 if self.search.mode == "max" else 1
+        return sorted(finished(self.trials, self.metric), key=lambda t: (sign * (t.known(self.metric) or 0), t.number))
+
+
+def publish_sweep(result: SweepResult) -> dict[str, bytes]:
+    """Write trials as CSV and Parquet, ``sweep.json``, figures and ``sweep.html``. Returns the small ones by name."""
+    files = _files(result)
+    target = result.home.results(result.recipe.name) / "sweep"
+    for name, data in files.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        replace_file(target / name, data)
+    table = pa.Table.from_pylist([_row(t) for t in result.trials], schema=_schema(result))
+    pq.write_table(table, target / "trials.parquet")
+    return files
+
+
+def _files(result: SweepResult) -> dict[str, bytes]:
+    figures = _figures(result)
+    files = {NUMBERS: (json.dumps(_numbers(result), indent=1, ensure_ascii=False) + "\n").encode()}
+    rows = [_row(t) for t in result.trials]
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    files["trials.csv"] = csv_text(header, [[row.get(name, "") for name in header] for row in rows]).encode()
+    for figure in figures:
+        drawn = {"svg": figure.svg, "png": figure.png, "csv": figure.csv.encode()}
+        files |= {f"figures/{figure.name}.{ending}": data for ending, data in drawn.items()}
+    files[PAGE] = _page(result, figures).encode()
+    return files
+
+
+def _row(trial: Trial) -> dict[str, Any]:
+    bands = {
+        f"{part}.{name}.{end}": float(entry[end])
+        for part, scores in trial.scores.items()
+        for name, entry in scores.items()
+        for end in ("mean", "low", "high")
+        if end in entry
+    }
+    head = {"trial": trial.number, "state": trial.state, **trial.params, **bands}
+    return {**head, "cost_s": float(trial.cost), "seconds": float(trial.seconds), "error": trial.error}
+
+
+def _schema(result: SweepResult) -> pa.Schema:
+    """Settings as text: a key may be a number in one trial and a word in the next."""
+    rows = [_row(t) for t in result.trials]
+    names = dict.fromkeys(name for row in rows for name in row)
+    kinds = {name: next((row[name] for row in rows if name in row), "") for name in names}
+    fields = []
+    for name, value in kinds.items():
+        same = all(type(row[name]) is type(value) for row in rows if name in row)
+        kind = {int: pa.int64(), float: pa.float64()}.get(type(value), pa.string()) if same else pa.string()
+        fields.append((name, kind))
+    return pa.schema(fields)
+
+
+def _numbers(result: SweepResult) -> dict[str, Any]:
+    return {
+        "recipe": result.recipe.name,
+        "metric": result.metric,
+        "mode": result.search.mode,
+        "chosen_by": "known pairs alone" if result.metric.startswith(KNOWN) else result.metric,
+        "best": {"trial": result.best.number, "params": result.best.params, "scores": result.best.scores},
+        "states": {state: sum(t.state == state for t in result.trials) for state in ("done", "failed", "stopped")},
+        "reused": sum(t.reused for t in result.trials),
+        "trials": [_row(t) for t in result.trials],
+    }
+
+
+def band(trial: Trial, part: str, metric: str) -> Band | None:
+    """Mean and 95 % interval of a trial's number; None if it has none."""
+    entry = trial.scores.get(part, {}).get(metric.removeprefix(KNOWN))
+    if entry is None:
+        return None
+    mean = float(entry["mean"])
+    return mean, float(entry.get("low", mean)), float(entry.get("high", mean))
+
+
+def _figures(result: SweepResult) -> list[Figure]:
+    metric, high = result.metric, result.search.mode == "max"
+    rows = [
+        TrialRow(
+            number=t.number,
+            params=t.params,
+            known=band(t, "known", metric) or (0.0, 0.0, 0.0),
+            heldout=band(t, "heldout", metric),
+            cost=t.cost,
+        )
+        for t in finished(result.trials, metric)
+    ]
+    label = _label(metric)
+    drawn = [by_budget(rows, BUDGET, label, high=high)]
+    drawn += [response(rows, keys, label, high=high) for keys in _pairs(result.keys)]
+    drawn.append(pareto(rows, label, high=high))
+    return [figure for figure in drawn if figure is not None]
+
+
+def _pairs(keys: Sequence[str]) -> list[tuple[str, str]]:
+    """The two settings of the response surface: ε and ρ if they are searched, else the first two beside the budget."""
+    others = [k for k in keys if k != BUDGET] or []
+    transport = [k for end in ("epsilon", "rho") for k in others if k.endswith(f".{end}")]
+    chosen = transport if len(transport) == 2 else others
+    if len(chosen) < 2:
+        chosen = [*others, *(k for k in keys if k == BUDGET)]
+    return [(chosen[0], chosen[1])] if len(chosen) >= 2 else []
+
+
+def _label(metric: str) -> str:
+    name = metric.removeprefix(KNOWN)
+    return f"{name}, percent" if name.startswith("R@") else name
+
+
+def _page(result: SweepResult, figures: list[Figure]) -> str:
+    from components.reporting.applications_page import render_applications
+
+    columns = ["trial", *result.keys, _label(result.metric), "95 % interval", "held out", "seconds"]
+    table = Section(
+        title="Trials",
+        finding=_best_line(result),
+        about="Chosen by the known pairs alone, each scored by fits that did not see it; held-out pairs are beside it.",
+        columns=columns,
+        words=0,
+        rows=[_cells(result, t) for t in result.ranked[:MOST_SHOWN]],
+    )
+    drawn = {f.name: Section(title=f.title, finding=f.caption, figures=[f]) for f in figures}
+    tiles = [(str(len(result.trials)), "trials"), (_value(result.best, "known", result.metric), _label(result.metric))]
+    tiles.append((_value(result.best, "heldout", result.metric), "the same on held-out pairs"))
+    made = to_yaml(result.search)
+    return render_applications(
+        f"{result.recipe.name}: sweep",
+        {"trials": table, **drawn},
+        heading="What the search found",
+        tiles=tiles,
+        recipe=made,
+    )
+
+
+def _cells(result: SweepResult, trial: Trial) -> list[str]:
+    known = band(trial, "known", result.metric)
+    interval = f"{known[1]:.1f} to {known[2]:.1f}" if known and known[2] > known[1] else ""
+    settings = [_short(trial.params[key]) if key in trial.params else "" for key in result.keys]
+    values = [_value(trial, "known", result.metric), interval, _value(trial, "heldout", result.metric)]
+    return [str(trial.number), *settings, *values, f"{trial.cost:.1f}"]
+
+
+def _value(trial: Trial, part: str, metric: str) -> str:
+    found = band(trial, part, metric)
+    return f"{found[0]:.4g}" if found else "–"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _best_line(result: SweepResult) -> str:
+    best, metric = result.best, result.metric
+    known, heldout = band(best, "known", metric), band(best, "heldout", metric)
+    settings = ", ".join(f"{k} {_short(v)}" for k, v in best.params.items())
+    told = f"trial {best.number} is best with {_label(metric)} {_value(best, 'known', metric)}"
+    if known and known[2] > known[1]:
+        told += f" (95 % interval {known[1]:.1f} to {known[2]:.1f})"
+    if heldout:
+        told += f", {heldout[0]:.1f} on held-out pairs"
+    return f"{told}: {settings}"
+
+
+def print_sweep(result: SweepResult, console: Console) -> None:
+    """The table of trials, the best, what failed, and where everything is."""
+    title = f"{len(result.trials)} trials; chosen by {result.metric}, held-out pairs only told"
+    table = Table(title=title, title_justify="left", box=None)
+    for name in ["trial", *(_last(k) for k in result.keys), _label(result.metric), "95 %", "held out", "s"]:
+        table.add_column(name, justify="right")
+    for trial in result.ranked[:MOST_SHOWN]:
+        cells = _cells(result, trial)
+        table.add_row(*(f"[bold]{c}[/bold]" if trial is result.best else c for c in cells))
+    console.print(table)
+    console.print(_best_line(result), style="bold", markup=False, soft_wrap=True)
+    _print_budgets(result, console)
+    stopped = [t for t in result.trials if t.state == "stopped"]
+    if stopped:
+        console.print(f"{len(stopped)} trials were stopped early: {', '.join(str(t.number) for t in stopped)}")
+    for trial in failed(result.trials):
+        told = f"trial {trial.number} failed: {trial.error} ({', '.join(f'{k} {v}' for k, v in trial.params.items())})"
+        console.print(told, style="red", markup=False, soft_wrap=True)
+    console.print(f"sweep:   {result.home.results(result.recipe.name) / 'sweep' / PAGE}", soft_wrap=True, markup=False)
+
+
+def _print_budgets(result: SweepResult, console: Console) -> None:
+    """More pairs are always better: who has only so many wants the best of that budget."""
+    budgets = sorted({t.params[BUDGET] for t in result.ranked if isinstance(t.params.get(BUDGET), int)})
+    for budget in budgets if len(budgets) > 1 else []:
+        best = best_of([t for t in result.ranked if t.params.get(BUDGET) == budget], result.metric, result.search.mode)
+        rest = ", ".join(f"{_last(k)} {_short(v)}" for k, v in best.params.items() if k != BUDGET)
+        console.print(f"  {budget} pairs: {_value(best, 'known', result.metric)} ({rest})", markup=False)
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]
