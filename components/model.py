@@ -177,6 +177,12 @@ class SharedSpace:
         target = self.sides[to]
         return [self._match(target, int(n), float(s), v) for n, s, v in zip(places, scores, verdicts, strict=True)]
 
+    def matches(self, scores: np.ndarray, *, to: Side, k: int) -> list[Match]:
+        """The ``k`` best rows of a side by scores [N] of all its rows that were made elsewhere; ties by id."""
+        target = self.sides[to]
+        best = np.argsort(-scores, kind="stable")[:k]  # the index is sorted by id
+        return [self._match(target, int(n), float(scores[n]), _SILENT) for n in best]
+
     def index(self, side: Side) -> RowIndex:
         """The index of a side's rows; built at the first use unless it came with the model."""
         if side not in self._indexes:

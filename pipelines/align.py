@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,23 +28,26 @@ ON_RANDOM_PAIRS = "kernel-ridge (random pairs)"
 CONTROLLED: tuple[AlignerName, ...] = ("ridge-cca", "kernel-ridge")
 
 
-class CorpusGraph:
-    """The steps before any pair is needed. ``cache_dir`` keeps digests of input files and converted encoders."""
+class CorpusSteps:
+    """The steps of the corpora ``sides``, which are keys of the recipe: before any pair is needed.
 
-    def __init__(self, recipe: AlignRecipe, *, cache_dir: Path, engine: Engine = "ray") -> None:
-        self.recipe, self.cache_dir, self.engine = recipe, cache_dir, engine
-        self.shard = {side: self._shard(side) for side in SIDES}
-        self.encode = {side: self._encode(side) for side in SIDES}
+    ``cache_dir`` keeps digests of input files and converted encoders.
+    """
+
+    def __init__(self, recipe: Any, sides: Iterable[str], *, cache_dir: Path, engine: Engine = "ray") -> None:
+        self._corpora, self.cache_dir, self.engine = recipe, cache_dir, engine
+        self.shard = {side: self._shard(side) for side in sides}
+        self.encode = {side: self._encode(side) for side in self.shard}
 
     def _step(self, name: str, *, run: str | None = None, **fields: Any) -> Step:
         module = run or name
         return Step(name=name, version=fields.pop("version", "1"), run=f"pipelines.steps.{module}:run", **fields)
 
-    def _source(self, side: Side) -> Source:
-        source: Source = getattr(self.recipe, side)
+    def _source(self, side: str) -> Source:
+        source: Source = getattr(self._corpora, side)
         return source
 
-    def _shard(self, side: Side) -> Step:
+    def _shard(self, side: str) -> Step:
         source = self._source(side)
         columns = source.columns()
         return self._step(
@@ -53,11 +56,11 @@ class CorpusGraph:
             config={"side": side, "max_bad_fraction": source.max_bad_fraction, **columns},
             externals={"source": source_digest(source.source, cache_dir=self.cache_dir, columns=columns)},
             locations={"source": source.source},
-            options={"engine": self.engine, "shards": self.recipe.scaling.shards},
+            options={"engine": self.engine, "shards": self._corpora.scaling.shards},
             resources=DRIVER,
         )
 
-    def _encode(self, side: Side) -> Step:
+    def _encode(self, side: str) -> Step:
         """The step with all rows of a side: that of its only view, or the join of several."""
         views = views_of(self._source(side), side)
         steps = [self._encode_view(side, view) for view in views]
@@ -70,8 +73,8 @@ class CorpusGraph:
             inputs={f"view-{n}": step for n, step in enumerate(steps, start=1)},
         )
 
-    def _encode_view(self, side: Side, view: View) -> Step:
-        scaling = self.recipe.scaling
+    def _encode_view(self, side: str, view: View) -> Step:
+        scaling = self._corpora.scaling
         return self._step(
             f"encode-{side}{view.suffix}",
             run="encode",
@@ -91,6 +94,14 @@ class CorpusGraph:
 
     def _digests(self, files: Mapping[str, str]) -> dict[str, str]:
         return {name: source_digest(path, cache_dir=self.cache_dir) for name, path in files.items()}
+
+
+class CorpusGraph(CorpusSteps):
+    """The steps of a left and a right corpus."""
+
+    def __init__(self, recipe: AlignRecipe, *, cache_dir: Path, engine: Engine = "ray") -> None:
+        super().__init__(recipe, SIDES, cache_dir=cache_dir, engine=engine)
+        self.recipe = recipe
 
 
 class AlignGraph(CorpusGraph):
@@ -208,7 +219,7 @@ class AlignGraph(CorpusGraph):
         return auto_step(
             self._step,
             self.recipe.auto,
-            encode=self.encode,
+            encode={side: self.encode[side] for side in SIDES},
             splits=self.splits,
             fit_config=self._fit_config(),
             controls=controls,
@@ -267,7 +278,7 @@ class AlignGraph(CorpusGraph):
         config = self._fit_config(method=name, exported=recipe.exported, **more, **self._hubness(name))
         return self._step("confidence", config=config, inputs=inputs)
 
-    def _sides(self, steps: Mapping[Side, Step], name: str) -> dict[str, Step]:
+    def _sides(self, steps: Mapping[Any, Step], name: str) -> dict[str, Step]:
         return {f"{name}-{side}": step for side, step in steps.items()}
 
     def _report(self, evaluate: Step, export: Step) -> Step:

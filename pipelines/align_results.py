@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,11 @@ def _publish(recipe: AlignRecipe, result: RunResult, home: Home, options: RunOpt
     if options.metrics_out:
         options.metrics_out.parent.mkdir(parents=True, exist_ok=True)
         replace_file(options.metrics_out, report.read_bytes("metrics.json"))
-    _place_model(export.sub("model"), target / "model")
+    place_model(export.sub("model"), target / "model")
 
 
-def _place_model(model: Folder, target: Path) -> None:
+def place_model(model: Folder, target: Path) -> None:
+    """Put a model's folder under a fixed name: as a link into the store where that is local."""
     fresh = target.with_name(f".{target.name}.{os.getpid()}")
     if model.is_local:
         fresh.symlink_to(model.local, target_is_directory=True)
@@ -94,9 +95,13 @@ def _chosen(pairs: Mapping[str, Any]) -> str:
 
 
 def _cells(score: Mapping[str, Any]) -> list[str]:
+    return [*recall_cells(score, ("R@1", "R@5", "R@10")), f"{score['median_rank']:.0f}", f"{score['foscttm']:.3f}"]
+
+
+def recall_cells(score: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Recalls of one direction as texts, with half the width of their intervals."""
     ends = score.get("ci95") or {}
-    recalls = [_recall(score[name], ends.get(name)) for name in ("R@1", "R@5", "R@10")]
-    return [*recalls, f"{score['median_rank']:.0f}", f"{score['foscttm']:.3f}"]
+    return [_recall(score[name], ends.get(name)) for name in names]
 
 
 def _recall(value: float, ends: Any) -> str:

@@ -130,7 +130,10 @@ def search(
     query: Annotated[str, typer.Argument(help="A text, or the path of an image file.")],
     k: Annotated[int, typer.Option("--top", "-k", min=1, help="Matches to show.")] = 8,
     model: Annotated[Path | None, typer.Option(help="Model folder [that of the last run].")] = None,
-    to: Annotated[str | None, typer.Option(help="Side to search: left or right [the other side].")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Side of the query: left, right, or a name of a bridge's side.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="Side to search: left, right, or a name [the other side].")] = None,
     sheet: Annotated[
         Path | None, typer.Option(help="PNG contact sheet of the matches [HOME/results/search.png].")
     ] = None,
@@ -141,7 +144,9 @@ def search(
     from pipelines.home import Home
     from pipelines.search import SearchOptions, search_and_print
 
-    search_and_print(query, Home.open(home, store), SearchOptions(k=k, model=model, to=to, sheet=sheet), out)
+    search_and_print(
+        query, Home.open(home, store), SearchOptions(k=k, model=model, from_=from_, to=to, sheet=sheet), out
+    )
 
 
 @app.command()

@@ -37,6 +37,11 @@ PIPELINES = {
         graph="pipelines.trained:align_graph",
         publish="pipelines.align_results:publish_align",
     ),
+    "bridge": Pipeline(
+        model="pipelines.bridge_recipe:BridgeRecipe",
+        graph="pipelines.bridge:bridge_graph",
+        publish="pipelines.bridge_results:publish_bridge",
+    ),
     **{
         f"encode-{kind}": Pipeline(
             model=f"pipelines.encoder_recipe:Encode{kind.capitalize()}Recipe",

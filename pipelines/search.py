@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -10,6 +10,7 @@ from typing import cast
 from rich.console import Console
 from rich.table import Table
 
+from components.bridge_model import BridgeModel
 from components.errors import UserError
 from components.files import Folder
 from components.model import Match, SharedSpace, Side
@@ -31,15 +32,31 @@ class SearchOptions:
 
     k: int = 8
     model: Path | None = None
+    from_: str | None = None
     to: str | None = None
     sheet: Path | None = None
 
 
 def search_and_print(query: str, home: Home, options: SearchOptions, console: Console) -> list[Match]:
-    """Print the matches of a text, an image file, or (for models of embeddings) a JSON list of numbers."""
-    space = SharedSpace.load(Folder.at(options.model or latest_model(home)), cache_dir=home.cache)
-    side, item = _query(space, query)
-    to = _target(side, options.to)
+    """Print the matches of a text, an image file, or (for models of embeddings) a JSON list of numbers.
+
+    Raises:
+        UserError: no model, no such side, a query that the side cannot take.
+    """
+    folder = Folder.at(options.model or latest_model(home, ("model", "bridge")))
+    if BridgeModel.is_at(folder):
+        from pipelines.bridge_search import search_bridge
+
+        matches = search_bridge(query, BridgeModel.load(folder, cache_dir=home.cache), options, console)
+    else:
+        matches = _search_space(query, SharedSpace.load(folder, cache_dir=home.cache), options, console)
+    write_sheet(matches, options.sheet or home.path / "results" / "search.png", console)
+    return matches
+
+
+def _search_space(query: str, space: SharedSpace, options: SearchOptions, console: Console) -> list[Match]:
+    side, item = _query(space, query, options.from_)
+    to = _target(space, side, options.to)
     matches = space.search(item, side=side, k=options.k, to=to)
     table = Table(
         "score", "confidence", "mutual", "id", "title", box=None, title=f"{side} -> {to}", title_justify="left"
@@ -49,7 +66,6 @@ def search_and_print(query: str, home: Home, options: SearchOptions, console: Co
     console.print(table)
     if any(match.confidence is not None for match in matches):
         console.print(EXPLAINED, style="dim")
-    _write_sheet(matches, options.sheet or home.path / "results" / "search.png", console)
     return matches
 
 
@@ -62,33 +78,50 @@ def confidence(match: Match) -> str:
     return f"{100 * match.confidence:.0f} %" if match.confidence >= LEAST else f"< {100 * LEAST:.0f} %"
 
 
-def latest_model(home: Home) -> Path:
-    """The model folder that the newest run left in the results."""
-    found = sorted((home.path / "results").glob("*/model"), key=lambda p: p.lstat().st_mtime)
+def latest_model(home: Home, kinds: Sequence[str] = ("model",)) -> Path:
+    """The model folder that the newest run left in the results; ``kinds``: names of such folders."""
+    found = sorted((p for k in kinds for p in (home.path / "results").glob(f"*/{k}")), key=lambda p: p.lstat().st_mtime)
     if not found:
         raise UserError("no model yet", where=str(home.path), do="run `isthmus run` first, or name one with --model")
     return found[-1]
 
 
-def _query(space: SharedSpace, query: str) -> tuple[Side, Item]:
+def _query(space: SharedSpace, query: str, asked: str | None) -> tuple[Side, Item]:
+    if query.lstrip().startswith("{") and (named := _by_columns(space, query)) and asked in (None, named[0]):
+        return named
+    modality, item = read_query(query, set(space.modalities.values()))
+    sides = [s for s, m in space.modalities.items() if m == modality and asked in (None, s)]
+    if asked is not None and asked not in space.modalities:
+        raise no_side("--from", asked, space.modalities)
+    if not sides:
+        has = " and ".join(f"{s}: {m}" for s, m in space.modalities.items())
+        of = f"no {modality} side" if asked is None else f"a {asked} side that takes no {modality}"
+        raise UserError(f"this model has {of} ({has})", do=_hint(space))
+    return cast(Side, sides[0]), item
+
+
+def read_query(query: str, modalities: Collection[str]) -> tuple[str, Item]:
+    """Modality and content of a query as it is written: a picture's path, a list of numbers, else a text.
+
+    Raises:
+        UserError: no such picture, an empty query, a list that is none.
+    """
     path = Path(query)
-    modality = "text"
-    item: Item = query
     if path.suffix.lower() in IMAGE_SUFFIXES:
         if not path.is_file():
             raise UserError("no such image file", where=query)
-        modality, item = "image", path.read_bytes()
-    elif query.lstrip().startswith("{") and (named := _by_columns(space, query)):
-        return named
-    elif query.lstrip().startswith("[") and "embedding" in space.modalities.values():
-        modality, item = "embedding", _vector(query)
-    elif not query.strip():
+        return "image", path.read_bytes()
+    if query.lstrip().startswith("[") and "embedding" in modalities:
+        return "embedding", _vector(query)
+    if not query.strip():
         raise UserError("the query is empty", do="give a text or the path of an image")
-    sides = [s for s, m in space.modalities.items() if m == modality]
-    if not sides:
-        has = " and ".join(f"{s}: {m}" for s, m in space.modalities.items())
-        raise UserError(f"this model has no {modality} side ({has})", do=_hint(space))
-    return cast(Side, sides[0]), item
+    return "text", query
+
+
+def no_side(option: str, name: str, modalities: Mapping[str, str]) -> UserError:
+    """For a side that the model does not have: says which it has."""
+    has = ", ".join(f"{n} ({m})" for n, m in modalities.items())
+    return UserError(f"{option} is {name!r}, which is no side of this model", do=f"its sides are {has}")
 
 
 def _by_columns(space: SharedSpace, query: str) -> tuple[Side, Item] | None:
@@ -117,15 +150,16 @@ def _vector(query: str) -> Item:
         raise UserError("the query is not a JSON list of numbers") from None
 
 
-def _target(side: Side, to: str | None) -> Side:
+def _target(space: SharedSpace, side: Side, to: str | None) -> Side:
     if to is None:
         return "right" if side == "left" else "left"
-    if to not in {"left", "right"}:
-        raise UserError(f"--to is {to!r}", do="say left or right")
+    if to not in space.modalities:
+        raise no_side("--to", to, space.modalities)
     return cast(Side, to)
 
 
-def _write_sheet(matches: list[Match], path: Path, console: Console) -> None:
+def write_sheet(matches: list[Match], path: Path, console: Console) -> None:
+    """A contact sheet of the pictures among the matches, if there are any."""
     from components.reporting.contact_sheet import contact_sheet
 
     pictures = [m for m in matches if m.thumbnail]

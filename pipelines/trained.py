@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from components.encoders.registry import TRAINED
 from components.errors import UserError
@@ -12,10 +13,11 @@ from components.pretraining.artifact import ABOUT
 from pipelines import align, encoders
 from pipelines.encoder_recipe import EncodeRecipe
 from pipelines.home import Home
-from pipelines.recipe import AlignRecipe, each_encoder
+from pipelines.recipe import AlignRecipe, Recipe, each_encoder
 from pipelines.registry import BuildGraph
 
 ENCODER = "encoder"
+R = TypeVar("R", bound=Recipe)
 
 
 def align_graph(recipe: AlignRecipe, home: Home) -> BuildGraph:
@@ -28,9 +30,12 @@ def encoder_graph(recipe: EncodeRecipe, home: Home) -> BuildGraph:
     return partial(encoders.build, start_located(recipe, home))
 
 
-def locate_trained(recipe: AlignRecipe, home: Home) -> AlignRecipe:
-    """The recipe with folders in place of the names of trained encoders. Raises UserError for a name without one."""
-    sides = {side: getattr(recipe, side) for side in ("left", "right")}
+def locate_trained(recipe: R, home: Home, keys: Sequence[str] = ("left", "right")) -> R:
+    """The recipe with folders in place of the names of trained encoders. Raises UserError for a name without one.
+
+    ``keys``: of the recipe's sources; those that are null stay.
+    """
+    sides = {key: source for key in keys if (source := getattr(recipe, key)) is not None}
     found = {side: each_encoder(v.encoder, lambda name: _located(name, home)) for side, v in sides.items()}
     return recipe.model_copy(update={s: v.model_copy(update={"encoder": found[s]}) for s, v in sides.items()})
 

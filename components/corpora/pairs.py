@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.corpora.emoji import PAIRS
@@ -41,11 +41,11 @@ class Known:
     quarantined: Collection[str] = frozenset()
 
 
-def known_pairs(location: str, left: Known, right: Known) -> KnownPairs:
+def known_pairs(location: str, left: Known, right: Known, *, sides: tuple[str, str] = ("left", "right")) -> KnownPairs:
     """Read and check a pairs file, or ``builtin:emoji``: every id that both sides have.
 
     Rows without a partner (of a list that is not filled in yet), rows that do not fit the header and pairs whose row is
-    in quarantine are left out with a warning; a repeated pair counts once.
+    in quarantine are left out with a warning; a repeated pair counts once. ``sides``: names of the two corpora.
 
     Raises:
         UserError: unreadable file, missing column, an id that is in no corpus, an id in several pairs.
@@ -59,7 +59,7 @@ def known_pairs(location: str, left: Known, right: Known) -> KnownPairs:
     usable = [p for p in pairs if p[0] not in left.quarantined and p[1] not in right.quarantined]
     if len(usable) < len(pairs):
         warnings.append(f"{where}: {len(pairs) - len(usable)} pairs are left out, their rows are in quarantine")
-    _refuse_unknown(usable, left, right, where)
+    _refuse_unknown(usable, dict(zip(sides, (left, right), strict=True)), where)
     _refuse_repeated(usable, where)
     return KnownPairs(pairs=usable, where=where, warnings=warnings)
 
@@ -128,13 +128,14 @@ def _id(cell: bytes | None) -> str:
     return text if text.strip() else ""
 
 
-def _refuse_unknown(pairs: Sequence[Pair], left: Known, right: Known, where: str) -> None:
-    for side, (name, known) in enumerate((("left", left), ("right", right))):
+def _refuse_unknown(pairs: Sequence[Pair], corpora: Mapping[str, Known], where: str) -> None:
+    for side, (name, known) in enumerate(corpora.items()):
         ids = set(known.ids)
         unknown = {p[side] for p in pairs} - ids
         if unknown:
+            column = ("left_id", "right_id")[side]
             raise UserError(
-                f"{_some(unknown)} of column {name}_id {'is' if len(unknown) == 1 else 'are'} not in the {name} corpus "
+                f"{_some(unknown)} of column {column} {'is' if len(unknown) == 1 else 'are'} not in the {name} corpus "
                 f"(its ids look like {_examples(ids)})",
                 where=where,
                 do="correct or remove these pairs",

@@ -15,7 +15,7 @@ rows without a known partner: who has one cannot be another's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -110,7 +110,7 @@ class Confidence:
 def fit_confidence(out_of_fold: OutOfFold, *, seed: int) -> Confidence:
     """Learn the calibration from the known pairs; ``seed`` is that of the thinned galleries."""
     spread = max(out_of_fold.spread(), _CERTAIN)
-    heat = _temperature(out_of_fold.blocks, spread)
+    heat = fit_temperature(out_of_fold.blocks, spread)
     rng = np.random.default_rng(seed)
     galleries = [*out_of_fold.blocks, *(_thinned(b, rng) for b in out_of_fold.blocks)]
     examples = [_examples(side, b.num_test, heat / spread) for b in galleries for side in (b.scores, b.scores.T)]
@@ -166,18 +166,26 @@ def _regress(examples: list[_Examples]) -> tuple[float, float, float]:
     return float(c), float(u), float(v)
 
 
-def _temperature(blocks: tuple[Block, ...], spread: float) -> float:
+def fit_temperature(blocks: Sequence[Block], spread: float) -> float:
     """t of the highest likelihood of the true partners under softmax(t s / spread), both directions."""
     from scipy.optimize import minimize_scalar
+
+    return float(
+        np.exp(
+            minimize_scalar(
+                lambda log_t: partner_loss(blocks, np.exp(log_t) / spread), bounds=_TEMPERATURES, method="bounded"
+            ).x
+        )
+    )
+
+
+def partner_loss(blocks: Sequence[Block], scale: float) -> float:
+    """Mean over held-out pairs and directions of -log softmax(scale s) of the true partner (InfoNCE), in nats."""
     from scipy.special import logsumexp
 
-    sides = [(s / spread, b.num_test) for b in blocks for s in (b.scores, b.scores.T)]
-
-    def loss(log_t: float) -> float:
-        t = np.exp(log_t)
-        return float(sum((logsumexp(t * s[:n], axis=1) - t * np.diagonal(s)[:n]).sum() for s, n in sides))
-
-    return float(np.exp(minimize_scalar(loss, bounds=_TEMPERATURES, method="bounded").x))
+    sides = [(scale * s, b.num_test) for b in blocks for s in (b.scores, b.scores.T)]
+    losses = [logsumexp(s[:n], axis=1) - np.diagonal(s)[:n] for s, n in sides]
+    return float(np.mean(np.concatenate(losses)))
 
 
 def _thinned(block: Block, rng: np.random.Generator) -> Block:

@@ -76,10 +76,20 @@ def rank_partners(queries: np.ndarray, gallery: np.ndarray) -> Ranks:
     return Ranks(1 + count, count / max(size - 1, 1), size)
 
 
+def rank_scores(scores: np.ndarray) -> Ranks:
+    """Ranks of the partner of query t, which is in column t, from scores that are at hand. [T, G], G >= T"""
+    count = _above(scores, 0)
+    return Ranks(1 + count, count / max(scores.shape[1] - 1, 1), scores.shape[1])
+
+
 def _count_above(queries: np.ndarray, gallery: np.ndarray, first: int) -> np.ndarray:
-    """Number of gallery rows above each query's partner, ties half; the first query's partner is row ``first``."""
-    scores = queries @ gallery.T
-    truth = scores[np.arange(len(queries)), first + np.arange(len(queries))][:, None]
+    return _above(queries @ gallery.T, first)
+
+
+def _above(scores: np.ndarray, first: int) -> np.ndarray:
+    """Number of columns above each query's partner, ties half; the first query's partner is column ``first``. [T]"""
+    rows = np.arange(len(scores))
+    truth = scores[rows, first + rows][:, None]
     higher = (scores > truth + TIE).sum(axis=1)
     ties = (np.abs(scores - truth) <= TIE).sum(axis=1) - 1  # the partner ties with itself
     return np.asarray(higher + ties / 2, dtype=np.float64)
@@ -117,7 +127,13 @@ def ranks_of(
         ids: the held-out pairs. The gallery of a direction is the other side of all of them.
         split, draw, control: written into every row.
     """
-    forth, back = rank_partners(left, right), rank_partners(right, left)
+    return both_ways(rank_partners(left, right), rank_partners(right, left), ids, split, draw, control=control)
+
+
+def both_ways(
+    forth: Ranks, back: Ranks, ids: Sequence[tuple[str, str]], split: str, draw: int, *, control: str = "none"
+) -> pa.Table:
+    """Ranks of both directions as rows of ``ranks.parquet``; arguments as in :func:`ranks_of`."""
     return pa.concat_tables(
         [
             _rows(forth, [i for i, _ in ids], (split, draw, control, "left_to_right")),

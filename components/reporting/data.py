@@ -38,6 +38,7 @@ class Side:
         modality: ``"image"``, ``"text"`` or ``"embedding"``.
         rows, quarantined, duplicates: counts; ``reasons`` counts the quarantined rows by reason.
         encoder, dim: name of the frozen encoder and its output dimension.
+        called: what one row is called, if the modality does not say it.
     """
 
     name: str
@@ -49,11 +50,12 @@ class Side:
     encoder: str = ""
     dim: int | None = None
     licences: Sequence[Licence] = ()
+    called: str = ""
 
     @property
     def noun(self) -> str:
         """What one row is called: ``"picture"``, ``"text"`` or ``"left item"``."""
-        return _NOUNS.get(self.modality, f"{self.name} item")
+        return self.called or _NOUNS.get(self.modality, f"{self.name} item")
 
 
 @dataclass(frozen=True, kw_only=True)

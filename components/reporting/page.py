@@ -98,15 +98,15 @@ def _context(data: ReportData, figures: Mapping[str, Figure], tables: Mapping[st
         "headline": headline(data),
         "findings": findings(data),
         "tiles": _tiles(data),
-        "figures": dict.fromkeys(_DRAWN) | {name: _shown(figure) for name, figure in figures.items()},
+        "figures": dict.fromkeys(_DRAWN) | {name: shown(figure) for name, figure in figures.items()},
         "retrieval": [
-            (s, split_name(s), _gallery_line(data, s), _columns(tables[f"retrieval-{s}"])) for s in data.retrieval
+            (s, split_name(s), _gallery_line(data, s), table_shown(tables[f"retrieval-{s}"])) for s in data.retrieval
         ],
-        "controls": _columns(tables["controls"]) if "controls" in tables else None,
+        "controls": table_shown(tables["controls"]) if "controls" in tables else None,
         "choice": _choice(data, tables),
-        "promises": _columns(tables["promises"]) if "promises" in tables else None,
+        "promises": table_shown(tables["promises"]) if "promises" in tables else None,
         "has_space": bool(figures.keys() & {"spectra", "correlations", "mmd", "map"}),
-        "queries": _queries(data),
+        "queries": queries_shown(data),
         "near_hits": [
             (direction_name(data, d), _near_line(n), n) for d, n in data.near_hits.items() if n.num_near or n.expected
         ],
@@ -170,7 +170,8 @@ def _card(card: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {"failures": card["known_failures"], "load": card["load"], "uri": uri}
 
 
-def _shown(figure: Figure) -> dict[str, str]:
+def shown(figure: Figure) -> dict[str, str]:
+    """A figure as templates take it."""
     uri = data_uri(figure.svg, "image/svg+xml")
     return {
         "uri": uri,
@@ -199,7 +200,8 @@ def _gallery_line(data: ReportData, split: str) -> str:
     return f"{known}, {gallery:,} candidates in each direction, {plural(draws, 'draw')} of the known pairs."
 
 
-def _columns(table: Table) -> dict[str, Any]:
+def table_shown(table: Table) -> dict[str, Any]:
+    """A table as templates take it."""
     spans = [span for _, span in table.groups]
     starts = {sum(spans[:i]) for i in range(len(spans))}
     return {**{k: getattr(table, k) for k in ("groups", "columns", "lines", "csv")}, "starts": starts}
@@ -213,11 +215,12 @@ def _choice(data: ReportData, tables: Mapping[str, Table]) -> dict[str, Any] | N
         "details": choice.details(data.choice),
         "left_out": choice.left_out(data.choice),
         "gallery": f"{data.choice.gallery:,.0f}",
-        "table": _columns(tables["auto"]) if data.choice.tried else None,
+        "table": table_shown(tables["auto"]) if data.choice.tried else None,
     }
 
 
-def _queries(data: ReportData) -> list[tuple[str, str, bool, Any]]:
+def queries_shown(data: ReportData) -> list[tuple[str, str, bool, Any]]:
+    """Examples as templates take them: direction, size of the gallery, whether answers are texts, queries."""
     shown = []
     for direction in (d for d in DIRECTIONS if data.queries.get(d)):
         asked = data.queries[direction]

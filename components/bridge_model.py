@@ -1,0 +1,166 @@
+"""BridgeModel: two shared spaces, A–B and B–C, joined by the rows of B that both have. One folder; searches any side.
+
+Files of the folder: ``ab/`` and ``bc/``, each a whole :class:`components.model.SharedSpace`; ``bridge.json`` (names of
+the sides, critics, estimator) and ``bridge.parquet`` (ids of the bridge and their log weights for either edge).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from components.bridging.bridge import Bridge
+from components.bridging.fitted import read_pair
+from components.bridging.prepared import PreparedBridge
+from components.bridging.scores import BridgeOptions
+from components.errors import UserError
+from components.files import Folder
+from components.model import Match, SharedSpace, Side
+from components.model_views import Item
+
+FORMAT = 1
+CARD, BRIDGE = "bridge.json", "bridge.parquet"
+Edge = Literal["ab", "bc"]
+SEATS: dict[str, tuple[tuple[Edge, Side], ...]] = {
+    "a": (("ab", "left"),),
+    "b": (("ab", "right"), ("bc", "left")),
+    "c": (("bc", "right"),),
+}
+"""Where each side is: B in both spaces."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Answers of a search.
+
+    Attributes:
+        matches: best first. Across the bridge a score is an estimated log p(c|a)/p(c).
+        ess: bridge items that the best match rests on; None within one space.
+        warnings: sentences for the user.
+    """
+
+    matches: list[Match]
+    ess: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class BridgeModel:
+    """Three sides that can be searched with each other."""
+
+    def __init__(self, spaces: Mapping[Edge, SharedSpace], prepared: PreparedBridge, about: Mapping[str, Any]) -> None:
+        self.spaces, self.prepared, self.about = dict(spaces), prepared, dict(about)
+        self.names: dict[str, str] = dict(about["names"])
+
+    @classmethod
+    def is_at(cls, folder: Folder) -> bool:
+        return folder.exists(CARD)
+
+    @classmethod
+    def load(cls, folder: Folder, cache_dir: Path | None = None) -> BridgeModel:
+        """Read a model folder.
+
+        Raises:
+            UserError: no such model, one of another format, or with a missing or damaged file or scale.
+        """
+        if not cls.is_at(folder):
+            raise UserError("no bridge here", where=folder.path, do="run a bridge recipe first or name its folder")
+        try:
+            about = folder.read_json(CARD)
+        except ValueError:
+            raise UserError(f"{CARD} is damaged", where=folder.path, do="export the model again") from None
+        if about.get("format") != FORMAT:
+            raise UserError(f"bridge format {about.get('format')} is not {FORMAT}", where=folder.path)
+        spaces: dict[Edge, SharedSpace] = {
+            "ab": SharedSpace.load(folder.sub("ab"), cache_dir),
+            "bc": SharedSpace.load(folder.sub("bc"), cache_dir),
+        }
+        table = folder.read_table(BRIDGE)
+        weights = [table[edge].to_numpy(zero_copy_only=False) for edge in ("weight_ab", "weight_bc")]
+        return cls(spaces, _prepared(spaces, table["id"].to_pylist(), weights, about), about)
+
+    def save(self, folder: Folder) -> None:
+        """Write the model folder."""
+        for edge, space in self.spaces.items():
+            space.save(folder.sub(edge))
+        write_card(folder, self.prepared, self.about)
+
+    @property
+    def modalities(self) -> dict[str, str]:
+        """Name of each side -> ``image``, ``text`` or ``embedding``."""
+        return {self.names[s]: self.spaces[edge].modalities[side] for s, ((edge, side), *_) in SEATS.items()}
+
+    def side(self, name: str) -> str | None:
+        """``a``, ``b`` or ``c`` of a side's name (or of the letter itself); None for another name."""
+        return {**{s: s for s in SEATS}, **{n: s for s, n in self.names.items()}}.get(name)
+
+    def search(self, query: Item, *, asked: str, to: str, k: int = 10) -> Found:
+        """The ``k`` rows of side ``to`` likeliest to belong to one raw item of side ``asked`` (a, b or c).
+
+        Raises:
+            UserError: an item of another kind, ``k`` below 1.
+        """
+        if k < 1:
+            raise UserError(f"k is {k}", do="ask for at least one match")
+        edge = _shared_edge(asked, to)
+        if edge is not None:
+            return self._within(query, asked, to, edge, k)
+        (first, left), (second, right) = SEATS[asked][0], SEATS[to][0]
+        point = self.spaces[first].encode(left, [query])
+        gallery = self.spaces[second].sides[right].index.vectors
+        a, c = (point, gallery) if asked == "a" else (gallery, point)
+        scores = self.prepared.estimate(self.about["estimator"], a, c, self._options())
+        row, ess = (scores.scores[0], scores.ess[0]) if asked == "a" else (scores.scores[:, 0], scores.ess[:, 0])
+        matches = self.spaces[second].matches(row, to=right, k=k)
+        best = float(ess[int(np.argmax(row))])
+        return Found(matches, best, tuple(self._low(best)))
+
+    def _within(self, query: Item, asked: str, to: str, edge: Edge, k: int) -> Found:
+        """One space is enough: the critic's own score."""
+        space = self.spaces[edge]
+        seat, goal = (next(side for e, side in SEATS[s] if e == edge) for s in (asked, to))
+        critic = getattr(self.prepared.critics, edge)
+        scores = critic.score(space.encode(seat, [query]), space.sides[goal].index.vectors)[0]
+        return Found(space.matches(scores, to=goal, k=k))
+
+    def _options(self) -> BridgeOptions:
+        return BridgeOptions(**self.about["options"])
+
+    def _low(self, ess: float) -> list[str]:
+        floor = self.about["options"]["ess_floor"]
+        if ess >= floor:
+            return []
+        return [f"the best match rests on {ess:.1f} items of the bridge (fewer than {floor:g}): it is a weak one"]
+
+
+def write_card(folder: Folder, prepared: PreparedBridge, about: Mapping[str, Any]) -> None:
+    """Write ``bridge.json`` and ``bridge.parquet`` beside the two spaces."""
+    pair = prepared.critics
+    critics = {"ab": pair.ab.to_json(), "bc": pair.bc.to_json(), "same_space": pair.same_space}
+    columns = {"id": list(prepared.bridge.ids), "weight_ab": prepared.weights_ab, "weight_bc": prepared.weights_bc}
+    folder.write_table(BRIDGE, pa.table(columns))
+    folder.write_json(CARD, {**about, "format": FORMAT, "critics": critics, "balanced": prepared.balanced})
+
+
+def _prepared(
+    spaces: Mapping[Edge, SharedSpace], ids: list[str], weights: list[np.ndarray], about: Mapping[str, Any]
+) -> PreparedBridge:
+    critics = read_pair(about["critics"])
+    bridge = Bridge(
+        ids,
+        spaces["ab"].sides["right"].index.rows(ids),
+        spaces["bc"].sides["left"].index.rows(ids),
+        weights[0] + weights[1],
+        critics.same_space,
+    )
+    return PreparedBridge(bridge, critics, weights[0], weights[1], bool(about["balanced"]))
+
+
+def _shared_edge(asked: str, to: str) -> Edge | None:
+    """An edge whose space has both sides."""
+    edges: tuple[Edge, ...] = ("ab", "bc")
+    return next((e for e in edges if all(any(e == edge for edge, _ in SEATS[s]) for s in (asked, to))), None)
