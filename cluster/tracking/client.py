@@ -205,6 +205,7 @@ class Store:
         self._artifacts(journal, progress, {**record, "files": files})
 
     def _model(self, journal: Journal, progress: Progress, record: Record) -> None:
+        from cluster.tracking import staging
         from cluster.tracking.model import find_registered, log_model
 
         run_id = progress.runs[record["uid"]]
@@ -212,7 +213,7 @@ class Store:
             name, key = record["name"], str(record.get("key", ""))
             tags = find_registered(self.client, name, key) if record.get("cached") else None
             if tags is None:
-                folder = _model_folder(journal, record)
+                folder = _model_folder(journal, record, staging.model_limit(self.uri))
                 tags = log_model(self.client, self.experiment_id, run_id, folder, name, key=key)
         except Exception as error:
             if not is_final(error) and not self.is_alive():
@@ -259,14 +260,14 @@ class _Origins:
                 yield uid, run_id
 
 
-def _model_folder(journal: Journal, record: Record) -> Path:
+def _model_folder(journal: Journal, record: Record, limit: int) -> Path:
     from cluster.tracking import staging
     from components.files import Folder
 
     if "output" not in record:
         return journal.path / str(record["staged"])
     into = journal.files / "fetched-model"
-    reason = staging.stage_model(Folder.at(record["output"]), into)
+    reason = staging.stage_model(Folder.at(record["output"]), into, limit=limit)
     if reason:
         raise RecordRefused(reason)
     return into / staging.MODEL_FOLDER

@@ -19,7 +19,8 @@ from components.files import FileFact, Folder
 SUFFIXES = frozenset({".png", ".svg", ".html", ".json", ".csv", ".md", ".txt"})
 MAX_FILE_BYTES = 5 * 2**20
 MAX_STEP_BYTES = 25 * 2**20
-MAX_MODEL_BYTES = 200 * 2**20
+MAX_MODEL_BYTES = 200 * 2**20  # through a server; its proxy gives up on more
+MAX_LOCAL_MODEL_BYTES = 8 * 2**30  # of a store whose artifacts lie on this disk
 MAX_LOG_BYTES = 2**20
 MANIFEST = "MANIFEST.json"
 MODEL_FOLDER = "model"
@@ -74,7 +75,7 @@ def stage_text(name: str, text: str, into: Path) -> list[Staged]:
     return [_entry(into, into / name, "")]
 
 
-def stage_model(output: Folder, into: Path) -> str:
+def stage_model(output: Folder, into: Path, *, limit: int = MAX_MODEL_BYTES) -> str:
     """Copy the exported model's folder. Returns why not, or an empty string.
 
     The copy stands in ``into / "model"``.
@@ -84,13 +85,16 @@ def stage_model(output: Folder, into: Path) -> str:
     size = sum(f.num_bytes for f in files)
     if not files:
         return f"the step wrote no folder {MODEL_FOLDER}/"
-    if size > MAX_MODEL_BYTES:
-        return (
-            f"the model has {size} bytes, more than the {MAX_MODEL_BYTES} that are uploaded: {redact_text(model.path)}"
-        )
+    if size > limit:
+        return f"the model has {size} bytes, more than the {limit} that are uploaded: {redact_text(model.path)}"
     for fact in files:
         _copy(model, fact.name, into / MODEL_FOLDER / fact.name)
     return ""
+
+
+def model_limit(uri: str) -> int:
+    """Bytes of a model that the store of this tracking URI takes."""
+    return MAX_LOCAL_MODEL_BYTES if uri.startswith("sqlite:") else MAX_MODEL_BYTES
 
 
 def _stage_file(output: Folder, name: str, into: Path) -> Staged:

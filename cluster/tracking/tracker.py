@@ -310,7 +310,7 @@ class Tracker:
 
     def _append_model(self, record: Record, output: Folder) -> None:
         into = self._next_folder()
-        reason = staging.stage_model(output, into)
+        reason = staging.stage_model(output, into, limit=staging.model_limit(self._uri))
         if reason:
             self._append(log_record(record["uid"], tags=tags_of({"model.not_logged": reason})))
         else:

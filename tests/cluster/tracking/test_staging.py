@@ -66,13 +66,12 @@ def test_a_long_log_keeps_its_end(tmp_path: Path) -> None:
     assert staging.stage_log(str(tmp_path / "none.log"), into) == []
 
 
-def test_a_model_that_is_missing_or_too_large_is_named(tmp_path: Path, monkeypatch) -> None:
+def test_a_model_that_is_missing_or_too_large_is_named(tmp_path: Path) -> None:
     output = step_output(tmp_path / "out")
     assert "no folder model/" in staging.stage_model(Folder.at(output), tmp_path / "m")
     (output / "model").mkdir()
     (output / "model" / "model.json").write_text("{}")
-    monkeypatch.setattr(staging, "MAX_MODEL_BYTES", 1)
-    assert "2 bytes" in staging.stage_model(Folder.at(output), tmp_path / "m")
-    monkeypatch.undo()
+    assert "2 bytes" in staging.stage_model(Folder.at(output), tmp_path / "m", limit=1)
+    assert staging.model_limit("http://x") < staging.model_limit("sqlite:///x.db")  # no proxy in between
     assert staging.stage_model(Folder.at(output), tmp_path / "m") == ""
     assert (tmp_path / "m" / "model" / "model.json").read_text() == "{}"
