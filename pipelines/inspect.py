@@ -49,6 +49,9 @@ def print_step(step: str, home: Home, console: Console, *, run_id: str | None = 
             console.print(group, style="bold")
             console.print_json(data=entry[group])
     if manifest:
+        if nodes := manifest.made.get("nodes"):
+            parts = ", ".join(f"{count} on {node[:12]}" for node, count in sorted(nodes.items()))
+            console.print(f"{'pieces':<11} {parts}", markup=False, soft_wrap=True)
         files = Table("file", "bytes", "rows", box=None, title="files", title_justify="left")
         for file in manifest.files:
             files.add_row(file.name, f"{file.bytes:,}", "" if file.rows is None else f"{file.rows:,}")

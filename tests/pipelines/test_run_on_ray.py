@@ -18,6 +18,7 @@ from worlds import World, write_world
 
 from cluster.workflow.store import Store
 from pipelines.home import Home
+from pipelines.inspect import print_step
 from pipelines.recipe import load_recipe
 from pipelines.runner import RunOptions, run_recipe
 
@@ -58,6 +59,14 @@ def test_ray_and_one_process_agree(ray_cluster: None, tmp_path: Path, make_home:
         # closed forms agree exactly; trained nets up to the order of float32 sums, which can flip a few of 120 ranks
         tolerance = 3.0 if method in {"sue", "contrastive"} else 1e-6
         assert on_ray["retrieval"][method]["mean"]["R@10"] == pytest.approx(score["mean"]["R@10"], abs=tolerance)
+    assert "pieces      2 on " in shown("shard-left", tmp_path / "ray")  # read once, written once
+    assert "pieces" not in shown("shard-left", tmp_path / "alone")
+
+
+def shown(step: str, home: Path) -> str:
+    console = Console(record=True, width=160, file=open(os.devnull, "w"))
+    print_step(step, Home.open(home), console)
+    return console.export_text()
 
 
 def start(world: World, home: Path) -> subprocess.Popen[str]:
