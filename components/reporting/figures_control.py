@@ -26,6 +26,8 @@ def success_by_bridge(layouts: Mapping[str, Mapping[str, Any]]) -> Figure:
             for name, label, colour, dashes in lines:
                 panel.axhline(v[name]["success"]["mean"], color=colour, dashes=dashes, label=label)
             panel.set_xscale("log")
+            panel.set_xticks(sizes, [f"{s:,}" for s in sizes])
+            panel.minorticks_off()
             panel.set_ylim(0, 1.02)
             panel.set_title(layout)
             panel.set_xlabel("states in the bridge")
