@@ -50,7 +50,9 @@ class Bridge:
         if self.log_weights is not None and (
             self.log_weights.shape != (len(self.ids),) or not np.isfinite(self.log_weights).all()
         ):
-            raise UserError("the bridge's log weights are not one finite number an item", do="leave out weights of zero")
+            raise UserError(
+                "the bridge's log weights are not one finite number an item", do="leave out weights of zero"
+            )
 
     def _check_finite(self, name: str, rows: np.ndarray) -> None:
         for start in range(0, len(rows), _CHECKED_ROWS):  # not all at once: the bridge may be most of the memory

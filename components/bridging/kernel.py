@@ -224,4 +224,3 @@ def _sum_cells(sums: _Sums, bridge: Bridge, cells: np.ndarray, log_sum: np.ndarr
             square[at] = torch.logaddexp(square[at], logits.mul_(2).logsumexp(1))
     log_sum[cells[:, 0], cells[:, 1]] = plain.numpy()
     log_square[cells[:, 0], cells[:, 1]] = square.numpy()
-

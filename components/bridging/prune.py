@@ -55,9 +55,7 @@ def reduce_pruned(terms: Terms, bridge: Bridge, top: int, memory_budget: int) ->
         rows = slice(start, start + BLOCK)
         items, part = np.unique(seen.top[rows]), terms.take(rows)
         sums = reduce_bridge(part, bridge.take(items), memory_budget)
-        outside = np.minimum(
-            seen.rest[rows, None] + seen.largest[None, :], seen.last[rows, None] + seen.total[None, :]
-        )
+        outside = np.minimum(seen.rest[rows, None] + seen.largest[None, :], seen.last[rows, None] + seen.total[None, :])
         bounds.append(np.logaddexp(0, outside - sums.log_sum))
         whole = Partial(sums.log_sum, sums.log_square, bridge.log_mass(), len(bridge))
         found.append(finish(part, whole))

@@ -88,7 +88,10 @@ def _misses(card: Mapping[str, Any]) -> list[str]:
             first = mean
             gallery = directions[DIRECTIONS[0]]["gallery"]
             told.append(f"{100 - mean:.0f} of 100 queries do not find their partner among the first 10 of {gallery:,}.")
-            told += [f"From {_words(d)} it is not shown to be better than chance." for d in _at_chance(directions)]
+            told += [
+                f"From {_words(d)} its interval over {directions[d]['draws']} draws reaches down to chance."
+                for d in _at_chance(directions)
+            ]
         elif mean < _GAP * first:
             told.append(f"Content unlike the known pairs is found less often: R@10 is {mean:.0f} %, not {first:.0f} %.")
     return told

@@ -100,7 +100,10 @@ def test_the_page_holds_every_number_of_the_card_and_json_takes_it() -> None:
     ("more", "told"),
     [
         ({"metrics": changed(splits__group__retrieval__auto=method(20.0, 15.0))}, "R@10 is 20 %, not 50 %"),
-        ({"metrics": changed(retrieval__auto=method(50.0, 1.0))}, "From left to right it is not shown to be better"),
+        (
+            {"metrics": changed(retrieval__auto=method(50.0, 1.0))},
+            "From left to right its interval over 5 draws reaches down to chance",
+        ),
         ({"metrics": changed(alignability__level="weak")}, "share little geometry (weak)"),
         ({"metrics": changed(confidence__heldout__calibration__ece=0.2)}, "confidence is off by 20 points"),
         ({"metrics": changed(confidence__heldout__calibration__rate=0.1)}, "First matches are mostly wrong: of the"),
