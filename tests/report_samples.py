@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -113,6 +114,29 @@ def choice() -> Choice:
     )
 
 
+def card() -> dict[str, Any]:
+    """Of a model whose licence and advice come from somebody who means harm."""
+    from components.reporting.model_card import make_card
+
+    index = {"kind": "cells", "rows": 300, "bytes": 10_000, "recall": 0.98, "k": 10}
+    encoder = {"encoder": "lite0", "licence": NASTY, "fingerprint": "lite0@1"}
+    side = {
+        "modality": "image",
+        "rows": 300,
+        "digest": "abc",
+        "licences": [NASTY],
+        "encoders": [encoder],
+        "index": index,
+    }
+    return make_card(
+        name="sample",
+        aligner="kernel-ridge",
+        sides={"left": side},
+        metrics={"confidence": {"absent": NASTY}},
+        hubs={"left_to_right": {"share": 0.4, "even": 0.1, "queries": 90}},
+    )
+
+
 def everything() -> ReportData:
     """Every optional part is there; ids, titles, texts and reasons are hostile."""
     rng = np.random.default_rng(1)
@@ -151,6 +175,7 @@ def everything() -> ReportData:
                 Licence(what="trap", licence="free", url="javascript:alert(1)"),
             ],
         ),
+        card=card(),
         notes=[NASTY],
     )
 

@@ -43,7 +43,7 @@ def page(full: Report) -> Page:
 
 
 def test_every_section_is_there(page: Page) -> None:
-    sections = {"gauge", "recall", "choice", "space", "examples", "near", "data", "timings", "reading", "made"}
+    sections = {"gauge", "recall", "choice", "card", "space", "examples", "near", "data", "timings", "reading", "made"}
     assert {a["id"] for tag, a in page.tags if tag == "section"} == sections
     assert {h for h in page.values("href") if h.startswith("#")} == {f"#{s}" for s in sections}
 
@@ -64,7 +64,7 @@ def test_rows_without_text_or_picture_are_shown_by_id() -> None:
 
 def test_nothing_is_fetched(page: Page) -> None:
     assert all(src.startswith("data:image/") for src in page.values("src"))
-    outside = [h for h in page.values("href") if not h.startswith(("#", "data:text/csv"))]
+    outside = [h for h in page.values("href") if not h.startswith(("#", "data:text/csv", "data:text/markdown"))]
     assert outside == ["https://creativecommons.org/licenses/by/4.0/"]
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
     policy = next(a["content"] for tag, a in page.tags if tag == "meta" and "http-equiv" in a)
@@ -77,6 +77,12 @@ def test_hostile_text_is_shown_not_run(full: Report, page: Page) -> None:
     text = "".join(page.text)
     assert text.count(NASTY) >= 3  # note, quarantine reason, recipe: unshortened
     assert "javascript:" not in "".join(page.values("href"))
+
+
+def test_the_card_names_failures_and_comes_whole(full: Report) -> None:
+    section = full.html.split('id="card"')[1].split("</section>")[0]
+    assert "Hubs from left to right: 40 % of 90 queries" in section and "misses 2.0 % of the true" in section
+    assert "SharedSpace.load(" in section and "data:text/markdown;base64," in section
 
 
 def test_every_picture_has_words(page: Page) -> None:
