@@ -75,7 +75,11 @@ def run_together(root: Path, served: MlflowServer, drivers: int = DRIVERS) -> To
         )
         for n, home in enumerate(homes)
     ]  # fmt: skip
-    output = tuple(process.communicate()[0] for process in running)
+    try:
+        output = tuple(process.communicate()[0] for process in running)
+    finally:
+        for process in running:
+            process.kill()  # nothing happens to those that ended
     failed = sum(process.returncode != 0 for process in running)
     keys, ran = _ran(root / "store")
     with _environment(served.client):

@@ -20,7 +20,7 @@ from typing import Self
 HOST = "127.0.0.1"
 USER = "isthmus"
 PROGRAMS = ("initdb", "postgres", "createdb", "pg_isready")
-START_S = 180.0
+START_S = 300.0
 # The cache spares a slow hash of the password with every request.
 LOGINS = """[mlflow]
 default_permission = NO_PERMISSIONS
@@ -51,7 +51,7 @@ class Process:
         self.running: subprocess.Popen[bytes] | None = None
 
     def start(self, command: list[str], environment: Mapping[str, str], is_up: Callable[[], bool]) -> None:
-        """Raises RuntimeError with the end of the log if it ends, or is not up after three minutes."""
+        """Raises RuntimeError with the end of the log if it ends, or is not up after five minutes."""
         with open(self.log, "ab") as log:
             self.running = subprocess.Popen(  # noqa: S603  # our own command
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
