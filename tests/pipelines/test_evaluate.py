@@ -177,9 +177,10 @@ def wordless(tmp_path_factory: pytest.TempPathFactory, make_home: MakeHome) -> t
 
 def test_what_a_recipe_has_nothing_for_is_one_sentence(wordless: tuple[World, Path]) -> None:
     world, home = wordless
-    result = evaluate(world.recipe, home, *only("zero-shot", "transfer", "budget-curves"))
+    result = evaluate(world.recipe, home, *only("zero-shot", "transfer", "generation", "budget-curves"))
     assert isinstance(result.exception, UserError)
-    assert "neither side reads texts" in str(result.exception) and "no labels to transfer" in str(result.exception)
+    told = str(result.exception)
+    assert "generation: left, right: neither side reads texts" in told and "no labels to transfer" in told
     page = (home / "results" / "recipe" / "applications.html").read_text()
     assert "Not measured here" in page and "Pairs and unpaired rows" in page
     curves = json.loads((home / "results" / "recipe" / "applications.json").read_text())["curves"]
