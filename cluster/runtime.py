@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -76,10 +77,7 @@ class RaySession:
             UserError: nothing answers at the address, or a local Ray does not start in two attempts.
         """
         quiet_environment()
-        if self.address is not None and _has_token():
-            # A driver that attaches sends its token only in this mode, which Ray reads when it is imported.
-            self._environment = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE")}
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
+        self._use_token_of_cluster()
         import ray
 
         if ray.is_initialized():
@@ -119,6 +117,19 @@ class RaySession:
             self.keep_logs()
         self.stop()
 
+    def _use_token_of_cluster(self) -> None:
+        """That of this home for the local head of this home, else the user's; before Ray is imported."""
+        from cluster.local_head import find
+
+        if self.address is None:
+            return
+        self._environment = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")}
+        head = find(self._home)
+        if head is not None and head.gcs == self.address and not os.environ.get("RAY_AUTH_TOKEN"):
+            os.environ["RAY_AUTH_TOKEN_PATH"] = head.token
+        if _has_token():  # a driver that attaches sends its token only in this mode
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
+
     def _attach(self, address: str) -> None:
         import ray
 
@@ -126,11 +137,13 @@ class RaySession:
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as exc:
+            if "Version mismatch" in str(exc):
+                raise _versions_differ(exc, address) from exc
             raise UserError(f"no Ray cluster answers: {_first_line(exc)}", where=address, do=_HOW_TO_ATTACH) from exc
         self.attached = True
 
     def _start_local(self) -> None:
-        temp = _temp_dir()
+        temp = temp_dir()
         _sweep_sessions(temp)
         self._private_token()
         try:
@@ -169,17 +182,33 @@ class RaySession:
         self._environment = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")}
         if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
             return
-        path = self._home / "ray-token"
-        self._home.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            os.write(handle, secrets.token_hex(32).encode())
-            os.close(handle)
-        path.chmod(0o600)
-        os.environ["RAY_AUTH_TOKEN_PATH"] = str(path.resolve())
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(private_token(self._home))
 
 
 _HOW_TO_ATTACH = "check the address and RAY_AUTH_TOKEN_PATH, or leave --address out for a local Ray"
+
+
+def _versions_differ(exc: BaseException, address: str) -> UserError:
+    """Ray tells its own and Python's version of both ends, over seven lines; the cluster's come first."""
+    found = re.findall(r"(Ray|Python): (\S+)", str(exc))
+    there, here = (" with ".join(f"{name} {version}" for name, version in end) for end in (found[:2], found[2:4]))
+    return UserError(
+        f"the cluster runs {there or 'another version of Ray'}, this is {here or 'ours'}",
+        where=address,
+        do="install the cluster's versions here, or submit the recipe as a job (isthmus submit)",
+    )
+
+
+def private_token(home: Path) -> Path:
+    """The file with the token of the clusters of this home; made (mode 0600) if it is not there."""
+    path = home.resolve() / "ray-token"
+    home.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        os.write(handle, secrets.token_hex(32).encode())
+        os.close(handle)
+    path.chmod(0o600)
+    return path
 
 
 def _has_token() -> bool:
@@ -211,7 +240,7 @@ def _must_answer(address: str) -> None:
         raise UserError(f"no Ray cluster answers: {exc}", where=address, do=_HOW_TO_ATTACH) from exc
 
 
-def _temp_dir() -> Path:
+def temp_dir() -> Path:
     """A short path that is ours alone: Ray's unix sockets live below it, and their paths are limited to 107 bytes."""
     path = Path(os.environ.get("ISTHMUS_RAY_TMP") or f"/tmp/isthmus-ray-{os.getuid()}")  # noqa: S108
     path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from pipelines.commands import (
     SetOpt,
     StoreOpt,
     bench,
+    cluster,
     err,
     evaluate,
     out,
@@ -222,6 +223,7 @@ def recipes(
 
 app.add_typer(bench.app, name="bench")
 app.add_typer(serve.app)
+app.add_typer(cluster.app)
 app.add_typer(evaluate.app)
 app.add_typer(tune.app)
 

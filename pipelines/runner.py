@@ -133,6 +133,7 @@ def _dispatcher(options: RunOptions, home: Home, console: Console) -> Callable[[
 
 
 def _start_ray(options: RunOptions, home: Home, console: Console) -> Dispatcher:
+    from cluster.probe import probe_cluster
     from cluster.runtime import RaySession
     from cluster.workflow.ray_dispatch import RayDispatcher
 
@@ -141,6 +142,12 @@ def _start_ray(options: RunOptions, home: Home, console: Console) -> Dispatcher:
 
         def __init__(self, session: RaySession) -> None:
             self._session, self._failed = session.start(), False
+            if session.attached:
+                try:
+                    probe_cluster(home.store_uri)
+                except BaseException:
+                    session.stop()
+                    raise
             super().__init__(elastic=session.attached)  # a cluster may grow: steps wait for it
 
         def poll(self, timeout_s: float) -> list[Event | Outcome]:
