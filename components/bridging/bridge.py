@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class Bridge:
     def shards(self, count: int) -> list[Bridge]:
         """At most ``count`` contiguous parts that are the bridge together."""
         edges = np.unique(np.linspace(0, len(self), count + 1).round().astype(int))
-        return [self.take(slice(int(a), int(b))) for a, b in zip(edges, edges[1:], strict=False)]
+        return [self.take(slice(int(a), int(b))) for a, b in pairwise(edges)]
 
     def folds(self, count: int, seed: int) -> np.ndarray:
         """A random fold 0..count-1 for each item, of equal sizes; by id, so that the order of rows does not matter.
@@ -130,7 +131,7 @@ def moments(bridge: Bridge, critics: CriticPair, rows: int = 8192) -> Moments:
     mass, total, square = bridge.log_mass(), 0.0, 0.0
     shift = next(joined_chunks(bridge, critics, 1))[0][0]  # near the rows: no digits are lost to a large mean
     for x, log_weights in joined_chunks(bridge, critics, rows):
-        weights, x = np.exp(log_weights - mass), x - shift
-        total, square = total + weights @ x, square + (x.T * weights) @ x
+        weights, near = np.exp(log_weights - mass), x - shift
+        total, square = total + weights @ near, square + (near.T * weights) @ near
     covariance = square - np.outer(total, total)
     return Moments(np.asarray(shift + total), np.asarray((covariance + covariance.T) / 2), len(bridge))

@@ -3,7 +3,8 @@
 log Σ_m e^{L_nm + R_mk} = p_n + q_k + log (e^{L−p} e^{R−q})_nk with running row maxima p, q: (N + K)·M exponentials and
 one product in place of N·K·M exponentials; as in online softmax, sums are rescaled when a maximum grows. Terms that
 underflow add up to less than M·1e-308, so a sum above ``SAFE`` is exact to rounding whatever the ranges of L and R.
-Where it is below, that cell is summed again, term by term. Letters: ``N`` queries, ``K`` candidates, ``M`` bridge items.
+Where it is below, that cell is summed again, term by term.
+Letters: ``N`` queries, ``K`` candidates, ``M`` bridge items.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Top-T pruning: of the bridge only the items that matter most to some query are summed, under a proven bound.
 
-What is left out adds, for query n and candidate k, at most e^{d_n} max_m e^{R_mk} and at most e^{t_n} Σ_m e^{R_mk}, with
-d_n the log of the left-out Σ e^{L_nm} and t_n the T-th largest L_nm. Finding the items takes (N + K)·M exponentials but
-no product over the bridge; queries go in blocks, and a block shares its items. Letters as in the kernel.
+What is left out adds, for query n and candidate k, at most e^{d_n} max_m e^{R_mk} and at most e^{t_n} Σ_m e^{R_mk}:
+d_n is the log of the left-out Σ e^{L_nm} and t_n the T-th largest L_nm. Finding the items takes
+(N + K)·M exponentials but no product over the bridge; queries go in blocks, and a block shares its items.
 """
 
 from __future__ import annotations

@@ -96,3 +96,21 @@ def _within(
         choose = gammaln(others + 1) - gammaln(x + 1) - gammaln(rest + 1)
         total += np.where(others >= x, np.exp(choose + betaln(x + a, rest + b) - betaln(a, b)), 0.0)
     return np.asarray(np.minimum(total, 1.0))
+
+
+def recall_in_part(rank: np.ndarray, size: int, gallery: int, k: int = 1) -> np.ndarray:
+    """Probability that the partner is among the first ``k`` in a random part of the gallery that it was ranked in. [T]
+
+    Exact (hypergeometric); averaged ties go to both of their ranks.
+
+    Args:
+        rank: of partners, 1 is best. [T]
+        size: rows of the part, the partner's among them.
+        gallery: rows that the ranks were measured among.
+    """
+    from scipy.stats import hypergeom
+
+    if not 1 <= size <= gallery:
+        raise ValueError(f"a part of {size} rows of a gallery of {gallery}")
+    both = [hypergeom.cdf(k - 1, gallery - 1, edge(rank) - 1, size - 1) for edge in (np.floor, np.ceil)]
+    return np.asarray(np.mean(both, axis=0))

@@ -18,6 +18,7 @@ BENCHES = {
     "encode": "pipelines.bench.encode",
     "spectral": "pipelines.bench.spectral",
     "objectives": "pipelines.bench.objectives",
+    "bridge": "pipelines.bench.bridge",
     "scale": "pipelines.bench.scale",
     "applications": "pipelines.bench.applications",
 }

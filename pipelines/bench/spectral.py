@@ -79,7 +79,7 @@ def measure_one(solver: str, num_rows: int, dim: int, quick: bool) -> dict[str, 
 
     rows = planted(num_rows, dim)
     solve = _eigen if solver == "eigen" else _spectralnet(rows, quick)
-    memory = _Memory()
+    memory = Memory()
     began, cpu_began = time.perf_counter(), time.process_time()
     graph = build_graph(rows, GraphConfig(components="bridge"))
     facts = {"graph_seconds": time.perf_counter() - began}
@@ -115,7 +115,7 @@ def _spectralnet(rows: np.ndarray, quick: bool) -> Callable[[Any], Solved]:
     return solve
 
 
-class _Memory:
+class Memory:
     """Peak resident memory of this process beyond that at the start, sampled every 20 ms."""
 
     def __init__(self) -> None:

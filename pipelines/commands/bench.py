@@ -60,6 +60,12 @@ def bench_applications(quick: QuickOpt = False, metrics_out: MetricsOpt = None) 
     _bench("applications", quick, metrics_out)
 
 
+@app.command("bridge")
+def bench_bridge(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
+    """Scores through a third modality: speed, error and memory of the kernel; the paper's experiments; real data."""
+    _bench("bridge", quick, metrics_out)
+
+
 @app.command("alignment")
 def bench_alignment(
     quick: QuickOpt = False,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from components.alignment.nested import Block
-from components.evaluation.gallery_recall import beaten_rates
+from components.evaluation.gallery_recall import beaten_rates, recall_in_part
 
 
 def planted(num_pairs: int, gallery: int, seed: int) -> tuple[Block, np.ndarray]:
@@ -58,3 +58,16 @@ def test_many_answers_join_on_to_few() -> None:
     found = beaten_rates((block,))
     values = [found.recall(k, (5000, 5000)).mean() for k in (60, 64, 65, 70)]
     assert (np.diff(values) > 0).all() and values[2] - values[1] < 0.01
+
+
+def test_recall_in_a_part_of_the_gallery_is_what_random_parts_give():
+    rng, ranks = np.random.default_rng(0), np.array([1.0, 2.0, 5.0, 20.0])
+    expected = recall_in_part(ranks, 6, 20)
+    others = np.stack([rng.permutation(19)[:5] for _ in range(20_000)])  # the r - 1 first of them beat the partner
+    drawn = [1 - (others < r - 1).any(axis=1).mean() for r in ranks]
+    np.testing.assert_allclose(expected, drawn, atol=0.012)
+    np.testing.assert_allclose(recall_in_part(ranks, 20, 20), ranks == 1)
+    assert recall_in_part(np.array([1.5]), 20, 20)[0] == 0.5
+    np.testing.assert_allclose(recall_in_part(ranks, 1, 20), 1)
+    with pytest.raises(ValueError, match="part of 21"):
+        recall_in_part(ranks, 21, 20)
