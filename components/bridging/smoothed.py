@@ -2,7 +2,8 @@
 
 A small bridge then covers what lies between its items. h² is chosen without A–C pairs: it minimises the cross-entropy
 of the smoothed softmax over candidates, from a small pool, against the *plain* one from a larger, disjoint pool. (That
-two pools agree is no criterion: the more bias, the better they do.) h² = 0 is Monte Carlo, h² = 1 the Gaussian form.
+two pools agree is no criterion: the more bias, the better they do.) Of values within a standard error of the first
+minimum the smallest is taken: far on, flat scores may look good again. h² = 0 is Monte Carlo, h² = 1 the Gaussian form.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MIN_ITEMS = 20  # of a bridge that may be smoothed by choice
 
 @dataclass(frozen=True)
 class BandwidthChoice:
-    """``bandwidth`` h² and the ``curve`` (h², cross-entropy in nats) it is the minimum of."""
+    """``bandwidth`` h² and the ``curve`` (h², cross-entropy in nats) it was chosen by."""
 
     bandwidth: float
     curve: tuple[tuple[float, float], ...]
@@ -69,9 +70,15 @@ def choose_bandwidth(
     def softmax(pool: Bridge, bandwidth: float) -> np.ndarray:
         terms = make_terms(a, c, critics, bandwidth=bandwidth, bridge_moments=of_small)
         scores = finish(terms, reduce_bridge(terms, pool, options.memory_budget)).scores
+        scores -= scores.mean(axis=0)  # offsets of candidates are no business of the bridge's
         top = scores.max(axis=1, keepdims=True)
         return np.asarray(scores - top - np.log(np.exp(scores - top).sum(axis=1, keepdims=True)))
 
     target = np.exp(softmax(large, 0.0))
-    curve = tuple((h, float(-(target * softmax(small, h)).sum(axis=1).mean())) for h in GRID)
-    return BandwidthChoice(min(curve, key=lambda point: point[1])[0], curve)
+    losses = np.stack([-(target * softmax(small, h)).sum(axis=1) for h in GRID])  # [grid, N]
+    curve = losses.mean(axis=1)
+    best = next((n for n in range(len(GRID) - 1) if curve[n] <= curve[n + 1]), len(GRID) - 1)
+    worse = losses[: best + 1] - losses[best]
+    error = worse.std(axis=1) / np.sqrt(worse.shape[1])
+    chosen = int(np.flatnonzero(worse.mean(axis=1) <= error)[0])
+    return BandwidthChoice(GRID[chosen], tuple(zip(GRID, curve.tolist(), strict=True)))
