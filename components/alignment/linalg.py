@@ -22,7 +22,13 @@ def thin_svd(x: np.ndarray, *, rank_tolerance: float = 1e-10) -> ThinSVD:
     Singular values below ``rank_tolerance`` times the largest are dropped: their vectors are arbitrary. Each left
     singular vector's largest |entry| (the first of equals) is positive, which fixes the sign of both sides.
     """
-    u, s, vt = np.linalg.svd(np.asarray(x, dtype=np.float64), full_matrices=False)
+    x = np.asarray(x, dtype=np.float64)
+    try:
+        u, s, vt = np.linalg.svd(x, full_matrices=False)
+    except np.linalg.LinAlgError:  # divide and conquer may fail on finite matrices; the slower driver does not
+        from scipy.linalg import svd
+
+        u, s, vt = svd(x, full_matrices=False, lapack_driver="gesvd")
     keep = s > rank_tolerance * s[0] if len(s) and s[0] > 0 else np.zeros(len(s), dtype=bool)
     u, s, vt = u[:, keep], s[keep], vt[keep]
     signs = column_signs(u)

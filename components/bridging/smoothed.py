@@ -1,9 +1,11 @@
 """The kernel-smoothed bridge: every item a Gaussian of covariance h²S, mean and covariance of the whole kept.
 
-A small bridge then covers what lies between its items. h² is chosen without A–C pairs: it minimises the cross-entropy
-of the smoothed softmax over candidates, from a small pool, against the *plain* one from a larger, disjoint pool. (That
-two pools agree is no criterion: the more bias, the better they do.) Of values within a standard error of the first
-minimum the smallest is taken: far on, flat scores may look good again. h² = 0 is Monte Carlo, h² = 1 the Gaussian form.
+A small bridge then covers what lies between its items. h² is chosen without A–C pairs, by the cross-entropy of the
+smoothed softmax over candidates, from a small pool, against the *plain* one from a larger, disjoint pool. (That two
+pools agree is no criterion: the more bias, the better they do.) It must not be worse than that of h² = 0 with scores as
+they are, which rules out lengths with heavy tails (dot critics); of what is left it must be least for the order of
+candidates: without their offsets and at the best temperature. Within a standard error the smaller h² is taken.
+h² = 0 is Monte Carlo, h² = 1 the Gaussian form.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from components.bridging.terms import make_terms
 GRID = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 POOLS = 5  # one of them is the small pool, the others are the large one
 MAX_ROWS = 256  # of queries and of candidates that the choice is made on
+TEMPERATURES = tuple(2.0 ** (n / 2) for n in range(-2, 20))
 MIN_ITEMS = 20  # of a bridge that may be smoothed by choice
 
 
@@ -67,18 +70,41 @@ def choose_bandwidth(
     small, large = bridge.take(np.flatnonzero(in_small)), bridge.take(np.flatnonzero(~in_small))
     of_small = moments(small, critics)
 
-    def softmax(pool: Bridge, bandwidth: float) -> np.ndarray:
+    def scores(pool: Bridge, bandwidth: float) -> np.ndarray:
         terms = make_terms(a, c, critics, bandwidth=bandwidth, bridge_moments=of_small)
-        scores = finish(terms, reduce_bridge(terms, pool, options.memory_budget)).scores
-        scores -= scores.mean(axis=0)  # offsets of candidates are no business of the bridge's
-        top = scores.max(axis=1, keepdims=True)
-        return np.asarray(scores - top - np.log(np.exp(scores - top).sum(axis=1, keepdims=True)))
+        return finish(terms, reduce_bridge(terms, pool, options.memory_budget)).scores
 
-    target = np.exp(softmax(large, 0.0))
-    losses = np.stack([-(target * softmax(small, h)).sum(axis=1) for h in GRID])  # [grid, N]
+    plain, found = scores(large, 0.0), [scores(small, h) for h in GRID]
+    as_is = np.stack([-(np.exp(_log_softmax(plain)) * _log_softmax(s)).sum(axis=1) for s in found])
+    worse = as_is - as_is[0]
+    allowed = int((np.cumsum(worse.mean(axis=1) > _error(worse)) == 0).sum())
+    losses = np.stack([_loss(_centred(s), np.exp(_log_softmax(_centred(plain)))) for s in found])  # [grid, N]
     curve = losses.mean(axis=1)
-    best = next((n for n in range(len(GRID) - 1) if curve[n] <= curve[n + 1]), len(GRID) - 1)
+    best = next((n for n in range(allowed - 1) if curve[n] <= curve[n + 1]), allowed - 1)
     worse = losses[: best + 1] - losses[best]
-    error = worse.std(axis=1) / np.sqrt(worse.shape[1])
-    chosen = int(np.flatnonzero(worse.mean(axis=1) <= error)[0])
-    return BandwidthChoice(GRID[chosen], tuple(zip(GRID, curve.tolist(), strict=True)))
+    chosen = int(np.flatnonzero(worse.mean(axis=1) <= _error(worse))[0])
+    return BandwidthChoice(GRID[chosen], tuple(zip(GRID[:allowed], curve[:allowed].tolist(), strict=True)))
+
+
+def _error(differences: np.ndarray) -> np.ndarray:
+    """Standard errors of the means over queries. [grid, N] -> [grid]"""
+    return np.asarray(differences.std(axis=1) / np.sqrt(differences.shape[1]))
+
+
+def _centred(scores: np.ndarray) -> np.ndarray:
+    """Without offsets of candidates, which the critics leave open. [N, K]"""
+    return np.asarray(scores - scores.mean(axis=0))
+
+
+def _loss(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Cross-entropy [N] of ``target`` under the softmax of ``scores``, at the temperature that is best for all rows.
+
+    Without it the choice would go by how overconfident few items are, not by how they order candidates.
+    """
+    losses = [-(target * _log_softmax(scores / t)).sum(axis=1) for t in TEMPERATURES]
+    return min(losses, key=lambda loss: float(loss.mean()))
+
+
+def _log_softmax(scores: np.ndarray) -> np.ndarray:
+    scores = scores - scores.max(axis=1, keepdims=True)
+    return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))

@@ -16,11 +16,12 @@ import numpy as np
 
 from components.alignment.protocol import Aligner, Alignment, Pairs
 from components.alignment.ridge_cca import RidgeCCA
-from components.bridging.balance import fit_balance, outer_offsets
+from components.bridging.balance import fit_balance
 from components.bridging.bridge import Bridge
 from components.bridging.critic import CriticPair
 from components.bridging.edges import EdgeJudgement, critic_of, judge_blocks
 from components.bridging.estimators import estimate
+from components.bridging.prepared import PreparedBridge
 from components.bridging.scores import BridgeOptions
 from components.corpora.emoji import emoji_corpus, emoji_texts
 from components.encoders.registry import load
@@ -36,7 +37,10 @@ Rows = Mapping[str, np.ndarray]
 def measure_emoji(*, quick: bool) -> dict[str, Any]:
     """Means over seeds, which draw the known pairs; the judged items are the same for all."""
     rows = encoded()
-    return summary([run_one(rows, seed) for seed in range(3 if quick else 5)])
+    runs = [run_one(rows, seed) for seed in range(3 if quick else 5)]
+    judged, pool = _judged_and_pool(len(rows["ja"]))
+    oracle = _oracle(rows, pool, judged)  # of all pairs there is one draw
+    return {**summary(runs), "oracle": oracle, "oracle_pairs": len(pool), "chance": FOUND / len(judged)}
 
 
 def encoded() -> dict[str, np.ndarray]:
@@ -56,9 +60,8 @@ def encoded() -> dict[str, np.ndarray]:
 
 def run_one(rows: Rows, seed: int) -> dict[str, float]:
     """One draw of the known pairs."""
-    num = len(rows["ja"])
-    order = np.random.default_rng(22).permutation(num)
-    judged, pool = order[:HELDOUT], np.random.default_rng([seed, 22]).permutation(order[HELDOUT:])
+    judged, pool = _judged_and_pool(len(rows["ja"]))
+    pool = np.random.default_rng([seed, 22]).permutation(pool)
     first, second, rest = pool[:PAIRS], pool[PAIRS : 2 * PAIRS], pool[2 * PAIRS :]
     loose = {"a": rest[0::3], "b": rest[1::3], "c": rest[2::3]}  # no emoji is unpaired on two sides
     ab = _best_edge(rows, ("picture", ("minilm", "en", "both")), first, (loose["a"], loose["b"]), seed)
@@ -75,33 +78,38 @@ def run_one(rows: Rows, seed: int) -> dict[str, float]:
         )
     ]
     balanced = replace(bridge, log_weights=weights[0] + weights[1])
-    offsets = outer_offsets(critics.ab.score, a, bridge.first, weights[0])[:, None]
-    offsets = offsets + outer_offsets(critics.bc.score, c, bridge.second, weights[1])
+    prepared = PreparedBridge(balanced, critics, weights[0], weights[1], balanced=True)
+    options = BridgeOptions(ess_floor=0.0, seed=seed)
 
-    def recall(scores: np.ndarray) -> float:
-        both = (scores, np.ascontiguousarray(scores.T))
-        return float(np.mean([recall_at(rank_scores(s).rank, FOUND) for s in both]) / 100)
-
-    def bridged(name: str, **options: Any) -> float:
-        found = estimate(name, a, c, balanced, critics, BridgeOptions(ess_floor=0.0, seed=seed, **options))
-        return recall(found.scores - offsets)
-
-    def oracle(known: np.ndarray) -> float:
-        none = rows["picture"][:0], rows["ja"][:0]
-        fitted = RidgeCCA(seed=seed).fit(*none, Pairs(rows["picture"][known], rows["ja"][known]))
-        return recall(fitted.score(rows["picture"][judged], rows["ja"][judged]))
-
-    plain = estimate("monte-carlo", a, c, bridge, critics, BridgeOptions(ess_floor=0.0)).scores
+    smoothed = prepared.estimate("smoothed", a, c, options)
     return {
-        "bridge": bridged("smoothed"),
-        "bridge_monte_carlo": bridged("monte-carlo"),
-        "bridge_unbalanced": recall(plain),
-        "picture_english": recall(critics.ab.score(a, ab.right(judged))),
-        "english_japanese": recall(critics.bc.score(bc.left(judged), c)),
-        "oracle_same": oracle(first),
-        "oracle": oracle(pool),
-        "chance": FOUND / HELDOUT,
+        "bridge": _recall(smoothed.scores),
+        "bandwidth": smoothed.details["bandwidth"],
+        "bridge_monte_carlo": _recall(prepared.estimate("monte-carlo", a, c, options).scores),
+        "bridge_unbalanced": _recall(estimate("monte-carlo", a, c, bridge, critics, options).scores),
+        "picture_english": _recall(critics.ab.score(a, ab.right(judged))),
+        "english_japanese": _recall(critics.bc.score(bc.left(judged), c)),
+        "oracle_same": _oracle(rows, first, judged),
     }
+
+
+def _judged_and_pool(num: int) -> tuple[np.ndarray, np.ndarray]:
+    """Items that only judge, and all others."""
+    order = np.random.default_rng(22).permutation(num)
+    return order[: min(HELDOUT, num // 4)], order[min(HELDOUT, num // 4) :]
+
+
+def _recall(scores: np.ndarray) -> float:
+    """R@10 of both directions; the partner of row t is column t. [N, N]"""
+    both = (scores, np.ascontiguousarray(scores.T))
+    return float(np.mean([recall_at(rank_scores(s).rank, FOUND) for s in both]) / 100)
+
+
+def _oracle(rows: Rows, known: np.ndarray, judged: np.ndarray) -> float:
+    """Ridge CCA on real picture–Japanese pairs."""
+    a, c = rows["picture"], rows["ja"]
+    fitted = RidgeCCA().fit(a[:0], c[:0], Pairs(a[known], c[known]))
+    return _recall(fitted.score(a[judged], c[judged]))
 
 
 class _Edge:

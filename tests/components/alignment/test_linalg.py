@@ -24,3 +24,16 @@ def test_sign_rule_ignores_the_solvers_signs() -> None:
 
 def test_mean_square_norm() -> None:
     assert mean_square_norm(np.array([[3.0, 4.0], [0.0, 1.0]])) == 13.0
+
+
+def test_svd_does_without_divide_and_conquer(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(9, 5))
+    expected = thin_svd(x)
+
+    def fails(*args, **kwargs):
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(np.linalg, "svd", fails)
+    found = thin_svd(x)
+    np.testing.assert_allclose(found.u, expected.u, atol=1e-12)
+    np.testing.assert_allclose(found.s, expected.s, atol=1e-12)
