@@ -5,6 +5,7 @@ The choice is made by the known pairs alone; the best trial is then run in full,
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -101,8 +102,6 @@ class Sweep:
 
     def run(self) -> SweepResult:
         """All trials, the choice, files and records. Raises UserError as :func:`sweep_and_print`."""
-        import time
-
         self._started = time.time()
         self.tracker = SweepTracker(self.home.path, store_uri=self.home.store_uri)
         self.progress = SweepProgress(self.console, self.metric, self.search.mode, self._most())
@@ -118,10 +117,13 @@ class Sweep:
         return result
 
     def _all_trials(self) -> None:
+        self.concurrent = 1
         if not self.options.use_ray:
             if self.search.scheduler != "none":
                 self._say(f"without Ray every trial runs to its end: {self.search.scheduler} is not asked")
+            began = time.monotonic()
             run_here(self.trials, EVALUATE)
+            self.wall_s = time.monotonic() - began
         else:
             self._on_ray()
         if self.trials.problem is not None:
@@ -132,7 +134,7 @@ class Sweep:
 
         scaling: Any = getattr(self.recipe, "scaling")  # noqa: B009  every recipe that can be searched has it
         with RaySession(self.options.address, home=self.home.path):
-            concurrent = fitting(
+            self.concurrent = fitting(
                 asked=self.search.concurrent,
                 workers=scaling.workers if self._trains() else 1,
                 cpus_each=scaling.cpus_per_worker,
@@ -140,13 +142,15 @@ class Sweep:
             )
             config = TuneConfig(
                 evaluate=EVALUATE,
-                concurrent=concurrent,
+                concurrent=self.concurrent,
                 most=self._most(),
                 scheduler=self.search.scheduler if self.watch else "none",
                 mode=self.search.watch.mode,
                 grace=self.search.watch.grace,
             )
+            began = time.monotonic()  # Ray itself is there
             run_on_ray(self.trials, config, self.store.root.sub(f"work/tune-{self.run_id}"))
+            self.wall_s = time.monotonic() - began
 
     def _conclude(self) -> SweepResult:
         best = best_of(self.trials.trials, self.metric, self.search.mode)
@@ -158,6 +162,8 @@ class Sweep:
             best=best,
             keys=self.space.keys,
             home=self.home,
+            wall_s=self.wall_s,
+            concurrent=self.concurrent,
         )
         files = publish_sweep(result)
         metrics = {"trials": len(result.trials), "trials.failed": len(failed(result.trials)), **best.metrics()}
@@ -210,8 +216,6 @@ class Sweep:
         self._track({"kind": "run-started", "pipeline": f"{self.recipe.name}-sweep"})
 
     def _end(self, error: str | None) -> None:
-        import time
-
         seconds = time.time() - self._started
         self._track(
             {"kind": "run-finished", "state": "FAILED" if error else "DONE", "seconds": seconds, "error": error}

@@ -28,7 +28,12 @@ MOST_SHOWN = 40
 
 @dataclass(frozen=True, kw_only=True)
 class SweepResult:
-    """A search that came to an end; ``keys`` are those that were searched."""
+    """A search that came to an end.
+
+    Attributes:
+        keys: those that were searched.
+        wall_s: seconds of all trials together; ``concurrent``: trials at a time.
+    """
 
     recipe: Recipe
     search: Search
@@ -37,6 +42,8 @@ class SweepResult:
     best: Trial
     keys: tuple[str, ...]
     home: Home
+    wall_s: float
+    concurrent: int
 
     @property
     def ranked(self) -> list[Trial]:
@@ -104,6 +111,8 @@ def _numbers(result: SweepResult) -> dict[str, Any]:
         "best": {"trial": result.best.number, "params": result.best.params, "scores": result.best.scores},
         "states": {state: sum(t.state == state for t in result.trials) for state in ("done", "failed", "stopped")},
         "reused": sum(t.reused for t in result.trials),
+        "wall_s": result.wall_s,
+        "concurrent": result.concurrent,
         "trials": [_row(t) for t in result.trials],
     }
 

@@ -1,0 +1,123 @@
+"""Sweeps on Ray Tune: Ray Train inside trials on two CPUs, early stopping by epochs, and a driver that is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from worlds import World, write_world
+
+from cluster.tuning import fitting
+from cluster.workflow.store import Store
+from components.errors import UserError
+from pipelines.home import Home
+from pipelines.search_space import base_recipe, load_search
+from pipelines.sweep import SweepOptions, sweep_and_print
+
+MakeHome = Callable[[Path], Path]
+TRAINED = """
+set:
+  compare: []
+  aligner: sue
+  cca: {dim: 4}
+  mmd: {epochs: 1, widths: [8]}
+  splits.draws: 2
+  spectral: {dim: 6, solver: spectralnet, graph: {neighbours: 8, scale_k: 4}}
+  spectral.spectralnet: {widths: [16], batch: 64, epochs: 8}
+  scaling: {workers: 2, cpus_per_worker: 1}
+space:
+  spectral.spectralnet.learning_rate: {choice: [3.0e-3, 1.0e-9, 1.0e-10]}
+scheduler: asha
+watch: {step: spectral-left, metric: validation_loss, mode: min, grace: 2}
+"""
+LIGHT = "set: {compare: []}\nspace: {preprocess.pca_dim: {choice: [4, 5, 6, 7, 8, 9, 10, 11]}}\n"
+
+
+def numbers(home: Path) -> dict[str, Any]:
+    return json.loads((Home.open(home).results("recipe") / "sweep" / "sweep.json").read_text())
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_trials_that_train_on_all_cpus_do_not_wait_for_each_other_and_hopeless_ones_stop(
+    ray_cluster: None, tmp_path: Path, make_home: MakeHome
+) -> None:
+    """Two workers of one CPU each on two CPUs: nothing may be reserved by the trials themselves."""
+    world, home = write_world(tmp_path / "world"), make_home(tmp_path / "home")
+    (tmp_path / "space.yaml").write_text(TRAINED)
+    console = Console(record=True, width=160, file=open(os.devnull, "w"))
+    search = load_search(str(tmp_path / "space.yaml"))
+    base = base_recipe(str(world.recipe), search, [])
+    code = sweep_and_print(base, search, Home.open(home), SweepOptions(full=False), console)
+    found, text = numbers(home), console.export_text()
+    assert code == 0, text
+    states = [t["state"] for t in found["trials"]]
+    assert states[0] == "done" and states.count("stopped") >= 1 and "failed" not in states, text
+    made = [name.rpartition("-")[0] for name in Store(Home.open(home).store).outputs()]
+    assert made.count("encode-left") == 1 and made.count("trial-scores") == states.count("done")
+    again = Console(record=True, width=160, file=open(os.devnull, "w"))
+    sweep_and_print(base, search, Home.open(home), SweepOptions(use_ray=False, full=False), again)
+    assert [t["state"] for t in numbers(home)["trials"]] == states and "for trial" not in again.export_text()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_killed_sweep_keeps_its_finished_trials(tmp_path: Path, make_home: MakeHome) -> None:
+    world, home = write_world(tmp_path / "world"), make_home(tmp_path / "home")
+    (tmp_path / "space.yaml").write_text(LIGHT)
+    first = start(world, home, tmp_path / "space.yaml")
+    try:
+        wait_for(lambda: len(scores(home)) >= 2, first)
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    kept = scores(home)
+    assert 2 <= len(kept) < 8, "killed in the middle"
+    second = start(world, home, tmp_path / "space.yaml")
+    out, _ = second.communicate(timeout=240)
+    assert second.returncode == 0, out
+    found = numbers(home)
+    assert found["states"]["done"] == 8 and found["reused"] >= len(kept)
+    assert out.count("from the store") == found["reused"]
+    assert {n: t for n, t in scores(home).items() if n in kept} == kept, "none of them was made again"
+
+
+def test_more_workers_and_trials_than_cpus_are_refused_and_fewer_trials_chosen() -> None:
+    assert fitting(asked=None, workers=1, cpus_each=1.0, cpus=2.0) == 2
+    assert fitting(asked=None, workers=2, cpus_each=1.0, cpus=2.0) == 1
+    assert fitting(asked=3, workers=1, cpus_each=0.5, cpus=2.0) == 3
+    with pytest.raises(UserError, match="2 trials at a time with 2 workers each need 4 CPUs; the cluster has 2"):
+        fitting(asked=2, workers=2, cpus_each=1.0, cpus=2.0)
+    with pytest.raises(UserError, match="the cluster has 2"):
+        fitting(asked=None, workers=4, cpus_each=1.0, cpus=2.0)
+
+
+def scores(home: Path) -> dict[str, float]:
+    """Results of trials in the store, and when each was made."""
+    return {n: t for n, t in Store(Home.open(home).store).outputs().items() if n.startswith("trial-scores")}
+
+
+def start(world: World, home: Path, space: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pipelines.cli", "tune", str(world.recipe), "--home", str(home)]
+    return subprocess.Popen(
+        [*command, "--space", str(space), "--no-full", "--concurrent", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], timeout_s: float = 240.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end, process.communicate()[0]
+        time.sleep(0.1)
