@@ -133,11 +133,21 @@ class AlignGraph(CorpusGraph):
 
     def _pairs(self) -> Step:
         recipe = self.recipe
-        files = pair_files(recipe)
         budget = 0 if recipe.without_pairs else recipe.pairs_budget
+        settings = recipe.splits.model_dump(mode="json")
+        return self._pairs_step("pairs", {"pairs_budget": budget, "seed": recipe.seed, **settings})
+
+    def _unpaired(self) -> Step:
+        """Rows without partners, whatever the budget: what is made of them serves every budget of a sweep."""
+        settings = self.recipe.splits.model_dump(mode="json", exclude={"draws"})
+        return self._pairs_step("unpaired", {"pairs_budget": 0, "seed": self.recipe.seed, "quiet": True, **settings})
+
+    def _pairs_step(self, name: str, config: dict[str, Any]) -> Step:
+        files = pair_files(self.recipe)
         return self._step(
-            "pairs",
-            config={"pairs_budget": budget, "seed": recipe.seed, **recipe.splits.model_dump(mode="json")},
+            name,
+            run="pairs",
+            config=config,
             inputs={f"shard-{side}": self.shard[side] for side in SIDES},
             externals=self._digests(files),
             locations=files,
@@ -182,7 +192,7 @@ class AlignGraph(CorpusGraph):
             f"spectral-{side}{suffix}",
             run="spectral",
             config=config,
-            inputs={"embeddings": self.encode[side], "splits": self.splits},
+            inputs={"embeddings": self.encode[side], "splits": self._unpaired()},
             options=self._train_options() if trained else {},
             resources=DRIVER if trained else Resources(cpus=1),
         )

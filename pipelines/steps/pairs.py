@@ -20,7 +20,8 @@ def run(ctx: StepContext) -> Facts:
     """Write ``splits.json``; see :class:`components.corpora.splits.Splits`.
 
     inputs: ``shard-left``, ``shard-right`` (ids and groups are read, never contents).
-    config: the fields of :class:`SplitConfig`. locations: ``pairs``, ``heldout`` or both.
+    config: the fields of :class:`SplitConfig`; ``quiet``: another step of the run says what there is to say.
+    locations: ``pairs``, ``heldout`` or both.
     """
     left_ids, left = side_ids(ctx.inputs["shard-left"])
     right_ids, right = side_ids(ctx.inputs["shard-right"])
@@ -33,7 +34,7 @@ def run(ctx: StepContext) -> Facts:
     splits.write(ctx.out)
     absent = [f"no {split} split: {why}" for split, why in splits.absent.items()]
     warnings = pairs.warnings + (heldout.warnings if heldout else []) + splits.warnings
-    for line in warnings + absent:
+    for line in [] if ctx.config.get("quiet") else warnings + absent:
         ctx.note(line)
     return splits.numbers() | {"splits": splits.names, "unpaired": splits.unpaired, "warnings": warnings + absent}
 

@@ -145,3 +145,10 @@ def test_confidence_hangs_on_the_exported_method_alone(tmp_path: Path) -> None:
     assert "confidence" not in changed(tmp_path, "mmd.epochs=7")
     graph = graph_of(load_recipe("emoji", ["aligner=sue"]), tmp_path)
     assert {"mmd-net", "spectral-left", "spectral-right"} <= graph.inputs_of("confidence")
+
+
+def test_a_pair_budget_changes_neither_encoding_nor_spectral_steps(tmp_path: Path) -> None:
+    reached = changed(tmp_path, "pairs_budget=50")
+    assert {"pairs", "cca", "fit-procrustes"} <= reached
+    kept = {f"{node}-{side}" for node in ("shard", "encode", "spectral") for side in ("left", "right")}
+    assert not reached & {*kept, "spectral-left-eigen", "spectral-right-eigen", "unpaired"}
