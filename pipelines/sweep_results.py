@@ -59,8 +59,7 @@ def publish_sweep(result: SweepResult) -> dict[str, bytes]:
     for name, data in files.items():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         replace_file(target / name, data)
-    table = pa.Table.from_pylist([_row(t) for t in result.trials], schema=_schema(result))
-    pq.write_table(table, target / "trials.parquet")
+    pq.write_table(_table([_row(t) for t in result.trials]), target / "trials.parquet")
     return files
 
 
@@ -89,17 +88,14 @@ def _row(trial: Trial) -> dict[str, Any]:
     return {**head, "cost_s": float(trial.cost), "seconds": float(trial.seconds), "error": trial.error}
 
 
-def _schema(result: SweepResult) -> pa.Schema:
-    """Settings as text: a key may be a number in one trial and a word in the next."""
-    rows = [_row(t) for t in result.trials]
-    names = dict.fromkeys(name for row in rows for name in row)
-    kinds = {name: next((row[name] for row in rows if name in row), "") for name in names}
-    fields = []
-    for name, value in kinds.items():
-        same = all(type(row[name]) is type(value) for row in rows if name in row)
-        kind = {int: pa.int64(), float: pa.float64()}.get(type(value), pa.string()) if same else pa.string()
-        fields.append((name, kind))
-    return pa.schema(fields)
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    """A column a name; one that has numbers in some trials and words in others is of words."""
+    columns: dict[str, pa.Array] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = [row.get(name) for row in rows]
+        same = len({type(v) for v in values if v is not None}) == 1
+        columns[name] = pa.array(values if same else [None if v is None else str(v) for v in values])
+    return pa.table(columns)
 
 
 def _numbers(result: SweepResult) -> dict[str, Any]:
@@ -172,7 +168,7 @@ def _page(result: SweepResult, figures: list[Figure]) -> str:
         words=0,
         rows=[_cells(result, t) for t in result.ranked[:MOST_SHOWN]],
     )
-    drawn = {f.name: Section(title=f.title, finding=f.caption, figures=[f]) for f in figures}
+    drawn = {f.name: Section(title=f.title, finding=f.alt, figures=[f]) for f in figures}
     tiles = [(str(len(result.trials)), "trials"), (_value(result.best, "known", result.metric), _label(result.metric))]
     tiles.append((_value(result.best, "heldout", result.metric), "the same on held-out pairs"))
     made = to_yaml(result.search)

@@ -51,7 +51,8 @@ def by_budget(rows: Sequence[TrialRow], key: str, metric: str, *, high: bool = T
             name="recall-by-budget",
             title="What more known pairs bring",
             caption="The best trial of every budget, by the known pairs alone; bands are 95 % intervals over pairs.",
-            alt="; ".join(f"{b:g}: {c.known[0]:.1f}" for b, c in zip(budgets, chosen, strict=True)),
+            alt="; ".join(f"{b:g} pairs: {c.known[0]:.1f}" for b, c in zip(budgets, chosen, strict=True))
+            + f" ({metric})",
             table=csv_text(header, table),
         )
 
@@ -78,7 +79,7 @@ def response(rows: Sequence[TrialRow], keys: tuple[str, str], metric: str, *, hi
         axes.grid(visible=False)
         axes.set_xlabel(keys[0])
         axes.set_ylabel(keys[1])
-        canvas.colorbar(image, ax=axes, label=metric)
+        canvas.colorbar(image, ax=axes, label=metric, format="%.1f")
         table = [
             (a, d, float(cells[y, x]))
             for y, d in enumerate(down)
@@ -90,7 +91,7 @@ def response(rows: Sequence[TrialRow], keys: tuple[str, str], metric: str, *, hi
             name="response",
             title=f"{_last(keys[0])} and {_last(keys[1])}",
             caption="The best trial of each cell, by the known pairs alone, over all other settings.",
-            alt=f"Between {np.nanmin(cells):.1f} and {np.nanmax(cells):.1f}.",
+            alt=f"from {np.nanmin(cells):.1f} to {np.nanmax(cells):.1f} ({metric})",
             table=csv_text([*keys, metric], table),
         )
 
@@ -116,7 +117,7 @@ def pareto(rows: Sequence[TrialRow], metric: str, *, high: bool = True) -> Figur
             name="cost",
             title="What it costs",
             caption="Work that all trials share (reading, encoding) is left out. Numbers are those of the trials.",
-            alt=f"{len(front)} of {len(rows)} trials are on the front.",
+            alt=f"{len(front)} of {len(rows)} trials are neither dearer nor worse than another",
             table=csv_text(["trial", "seconds", metric, "front"], table),
         )
 

@@ -65,7 +65,7 @@ class Dimension:
             told = f"a {self.kind} range is no part of a grid"
             raise UserError(told, where=self.key, do="add grid: N, use a choice, or another sampler")
         if self.kind == "loguniform":
-            return tuple(float(v) for v in np.geomspace(self.low, self.high, self.steps))
+            return tuple(float(f"{v:.6g}") for v in np.geomspace(self.low, self.high, self.steps))  # readable
         values = np.linspace(self.low, self.high, self.steps)
         if self.kind == "randint":
             return tuple(dict.fromkeys(round(v) for v in values))
