@@ -117,14 +117,15 @@ class Sweep:
         return result
 
     def _all_trials(self) -> None:
-        self.concurrent = 1
-        if not self.options.use_ray:
+        self.concurrent, self.wall_s = 1, 0.0
+        anything = self.trials.anything_to_run()
+        if anything and not self.options.use_ray:
             if self.search.scheduler != "none":
                 self._say(f"without Ray every trial runs to its end: {self.search.scheduler} is not asked")
             began = time.monotonic()
             run_here(self.trials, EVALUATE)
             self.wall_s = time.monotonic() - began
-        else:
+        elif anything:  # if all of it is in the store, Ray is not started
             self._on_ray()
         if self.trials.problem is not None:
             raise self.trials.problem

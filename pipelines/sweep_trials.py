@@ -128,9 +128,18 @@ class Trials:
     before: list[Point] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     problem: UserError | None = None
+    _first: Task | None = None
+
+    def anything_to_run(self) -> bool:
+        """Whether any trial is not in the store: nothing has to be started otherwise."""
+        self._first = self.next()
+        return self._first is not None
 
     def next(self) -> Task | None:
         """The next trial that has to run; those in the store end at once."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
         while self.problem is None:
             point = self.before.pop(0) if self.before else self.sampler.ask()
             if point is None:
