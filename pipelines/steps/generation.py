@@ -169,7 +169,7 @@ def _section(ctx: StepContext, judged: dict[str, _Judged], numbers: Numbers) -> 
         " driven by the true picture's place in the space, which no text reaches. Nearest: the training picture next to"
         " the text, in place of a drawn one. Kernel distance: 0 if the distributions are one; of held-out real pictures"
         f" {found['kid_of_heldout_pictures']:.4f}. Memorized: nearer to a training picture than all but 5 % of the real"
-        " held-out pictures are, so 5 % is nothing.",
+        " held-out pictures are, so 5 % is what new pictures give.",
         figures=[drawn_pictures(_shown(ctx, judged), [NAMES[k] for k in judged])],
         columns=(
             "generator",
