@@ -21,7 +21,7 @@ from components.errors import UserError
 from components.files import Folder
 
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
-_EPOCH, _WATCHED, _OUTCOME = "epoch", "watched", "outcome"
+EPOCH, WATCHED, OUTCOME = "epoch", "watched", "outcome"
 _MEMORY = 1 << 20  # bytes a trial reserves: Tune wants it to reserve something
 _RETRIES = 1  # of a trial whose process died
 _ENVIRONMENT = {
@@ -104,10 +104,11 @@ def run_on_ray(source: Source, config: TuneConfig, folder: Folder) -> None:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     from ray import tune
 
+    from cluster.tune_hooks import Ends, FromSource, Listener
     from cluster.workflow.ray_dispatch import make_mailbox
 
     mailbox = make_mailbox()
-    ends = _Ends(source, mailbox)
+    ends = Ends(source, mailbox)
     trainable = tune.with_resources(
         tune.with_parameters(_trainable, evaluate=config.evaluate, mailbox=mailbox),
         tune.PlacementGroupFactory([{"memory": _MEMORY}]),
@@ -116,7 +117,7 @@ def run_on_ray(source: Source, config: TuneConfig, folder: Folder) -> None:
         trainable,
         tune_config=tune.TuneConfig(
             num_samples=config.most,
-            search_alg=_searcher(source),
+            search_alg=FromSource(ends),
             scheduler=_scheduler(config),
             max_concurrent_trials=config.concurrent,
             reuse_actors=True,
@@ -126,7 +127,7 @@ def run_on_ray(source: Source, config: TuneConfig, folder: Folder) -> None:
             storage_path=folder.path,
             storage_filesystem=None if folder.is_local else folder.fs,
             failure_config=tune.FailureConfig(max_failures=_RETRIES),
-            callbacks=[_listener(ends)],
+            callbacks=[Listener(ends)],
             verbose=0,
         ),
     )
@@ -148,13 +149,13 @@ def _trainable(config: dict[str, Any], *, evaluate: str, mailbox: Any) -> None:
 
     def report(value: float) -> None:
         last.epoch, last.value = last.epoch + 1, float(value)
-        tune.report({_EPOCH: last.epoch, _WATCHED: last.value})
+        tune.report({EPOCH: last.epoch, WATCHED: last.value})
 
     module, _, function = evaluate.partition(":")
     outcome = getattr(import_module(module), function)(config["task"], emit, report)
     emit.to.flush()
-    watched = {_EPOCH: last.epoch, _WATCHED: last.value} if last.epoch else {}
-    tune.report({**watched, _OUTCOME: outcome})
+    watched = {EPOCH: last.epoch, WATCHED: last.value} if last.epoch else {}
+    tune.report({**watched, OUTCOME: outcome})
 
 
 @dataclass
@@ -174,83 +175,10 @@ class _TrialEmit:
         self.to({"number": self.number, "event": dict(event)})
 
 
-def _searcher(source: Source) -> Any:
-    from ray.tune.search import Searcher
-
-    class FromSource(Searcher):
-        """Tune asks it for the next trial."""
-
-        def suggest(self, trial_id: str) -> Any:
-            task = source.next()
-            return Searcher.FINISHED if task is None else {"number": task.number, "task": dict(task.config)}
-
-        def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-            """The listener is told."""
-
-        def save(self, checkpoint_path: str) -> None:
-            """A search goes on from the store, never from a file of Tune's."""
-
-        def restore(self, checkpoint_path: str) -> None:
-            """As :meth:`save`."""
-
-    return FromSource()
-
-
-class _Ends:
-    """Hands events and ends of trials to the source, each end once, after the events before it."""
-
-    def __init__(self, source: Source, mailbox: Any) -> None:
-        self._source, self._mailbox = source, mailbox
-        self._ended: set[int] = set()
-
-    def take(self) -> None:
-        from cluster.workflow.ray_dispatch import take_events
-
-        for told in take_events(self._mailbox):
-            self._source.event(int(told["number"]), told["event"])
-
-    def end(self, trial: Any, outcome: Mapping[str, Any]) -> None:
-        number = int(trial.config["number"])
-        if number not in self._ended:
-            self._ended.add(number)
-            self.take()
-            self._source.done(number, outcome)
-
-
-def _listener(ends: _Ends) -> Any:
-    from ray import tune
-
-    class Listener(tune.Callback):
-        """Called by Tune in the driver's thread."""
-
-        def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
-            ends.take()
-
-        def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
-            if _OUTCOME in result:
-                ends.end(trial, result[_OUTCOME])
-
-        def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            ends.end(trial, {"state": STOPPED, "epochs": int((trial.last_result or {}).get(_EPOCH, 0))})
-
-        def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            ends.end(trial, {"state": FAILED, "error": _last_line(trial)})
-
-    return Listener()
-
-
-def _last_line(trial: Any) -> str:
-    try:
-        lines = [line for line in open(trial.error_file).read().splitlines() if line.strip()]
-    except (OSError, TypeError):
-        lines = []
-    return f"its process failed: {lines[-1].strip()}" if lines else "its process died"
-
-
 def _scheduler(config: TuneConfig) -> Any:
     if config.scheduler == "none":
         return None
-    watched: dict[str, Any] = {"time_attr": _EPOCH, "metric": _WATCHED, "mode": config.mode}
+    watched: dict[str, Any] = {"time_attr": EPOCH, "metric": WATCHED, "mode": config.mode}
     if config.scheduler == "median":
         from ray.tune.schedulers import MedianStoppingRule
 

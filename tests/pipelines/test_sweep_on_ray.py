@@ -16,9 +16,7 @@ import pytest
 from rich.console import Console
 from worlds import World, write_world
 
-from cluster.tuning import fitting
 from cluster.workflow.store import Store
-from components.errors import UserError
 from pipelines.home import Home
 from pipelines.search_space import base_recipe, load_search
 from pipelines.sweep import SweepOptions, sweep_and_print
@@ -89,16 +87,6 @@ def test_a_killed_sweep_keeps_its_finished_trials(tmp_path: Path, make_home: Mak
     assert found["states"]["done"] == 8 and found["reused"] >= len(kept)
     assert out.count("from the store") == found["reused"]
     assert {n: t for n, t in scores(home).items() if n in kept} == kept, "none of them was made again"
-
-
-def test_more_workers_and_trials_than_cpus_are_refused_and_fewer_trials_chosen() -> None:
-    assert fitting(asked=None, workers=1, cpus_each=1.0, cpus=2.0) == 2
-    assert fitting(asked=None, workers=2, cpus_each=1.0, cpus=2.0) == 1
-    assert fitting(asked=3, workers=1, cpus_each=0.5, cpus=2.0) == 3
-    with pytest.raises(UserError, match="2 trials at a time with 2 workers each need 4 CPUs; the cluster has 2"):
-        fitting(asked=2, workers=2, cpus_each=1.0, cpus=2.0)
-    with pytest.raises(UserError, match="the cluster has 2"):
-        fitting(asked=None, workers=4, cpus_each=1.0, cpus=2.0)
 
 
 def scores(home: Path) -> dict[str, float]:
