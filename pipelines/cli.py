@@ -66,12 +66,19 @@ def plan(
     home: HomeOpt = None,
     store: StoreOpt = None,
     verify: Annotated[bool, typer.Option(help="Check the digests of all cached outputs.")] = False,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Hours and bytes at 10^6, 10^8, 10^9 rows, from earlier runs.")
+    ] = False,
 ) -> None:
     """Which steps would run, and why. Starts nothing."""
     from pipelines.home import Home
     from pipelines.inspect import print_plan
     from pipelines.recipe import load_any_recipe
 
+    if cluster:
+        from pipelines.cost import print_costs
+
+        return print_costs(load_any_recipe(recipe, set_ or ()), Home.open(home, store), out)
     print_plan(load_any_recipe(recipe, set_ or ()), Home.open(home, store), out, verify=verify)
 
 
