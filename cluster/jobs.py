@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import shlex
@@ -22,6 +23,11 @@ from components.errors import UserError
 RECIPE = "isthmus-recipe.yaml"
 STOPPED = 130  # exit code of a job that somebody stopped, as a shell has it
 _PASSED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME")
+_CHATTY = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
 _POLL_S, _RETRIES = 0.5, 20
 T = TypeVar("T")
 
@@ -52,6 +58,8 @@ class Cluster:
         """Ray's client. What the environment says of other clusters does not count."""
         from ray.job_submission import JobSubmissionClient
 
+        for name in _CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
         with _without("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
             headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
             return JobSubmissionClient(self.address, headers=headers)

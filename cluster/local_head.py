@@ -157,9 +157,10 @@ def _command(temp: Path, ports: dict[str, int], num_cpus: int | None, num_gpus: 
 
 
 def _environment(token: Path) -> dict[str, str]:
-    """The token's file, never the token: an environment can be read in /proc."""
+    """The token's file, never the token: an environment can be read in /proc. Jobs begin with ``python``: ours."""
     kept = {k: v for k, v in os.environ.items() if k not in {"RAY_ADDRESS", "RAY_AUTH_TOKEN"}}
-    return {**kept, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
+    return {**kept, "PATH": path, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
 
 
 def _wait(head: LocalHead, process: subprocess.Popen[bytes], token: str, log: Path) -> None:
