@@ -62,6 +62,7 @@ def measure_service(*, seconds: float, rows: int = ROWS, burst: int = BURST) -> 
 async def _drive(client: Client, process: int, seconds: float, burst: int) -> dict[str, Any]:
     await client.learn()
     fastest = await client.closed_loop(CLIENTS, seconds=min(10.0, seconds / 3))
+    busy = os.getloadavg()[0]  # of whatever else this machine does: latencies on a busy one are not the service's own
     memory = {f"replica_{n}_mib": mib for n, mib in enumerate(_resident_mib(process), start=1)}
     killed: list[int] = []
 
@@ -77,6 +78,7 @@ async def _drive(client: Client, process: int, seconds: float, burst: int) -> di
         "seconds": seconds,
         "rate": RATE,
         "replicas_killed": len(killed),
+        "load_average": [busy, os.getloadavg()[0]],
         "qps_closed_loop": fastest.to_json()["qps"],
         **memory,
         "burst": _crowd(crowd),
