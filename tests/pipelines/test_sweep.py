@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from encoder_worlds import write_texts
 from rich.console import Console
 from tracking_helpers import client, runs
 from worlds import World, write_pairs, write_world
@@ -197,6 +198,46 @@ def test_bad_input_is_one_sentence(
     with pytest.raises(UserError) as caught:
         sweep(world, make_home(tmp_path / "home"), space)
     assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_encoders_are_chosen_by_validation_rows_and_probed_beside_it(tmp_path: Path, make_home: MakeHome) -> None:
+    home, texts = make_home(tmp_path / "home"), write_texts(tmp_path / "world")
+    recipe = {
+        "pipeline": "encode-texts",
+        "corpus": {"source": str(texts)},
+        "model": {"vocabulary": 400, "max_tokens": 16, "width": 16, "layers": 1, "heads": 2},
+        "head": {"hidden": 32, "dim": 16},
+        "training": {"batch": 16, "each": 4, "epochs": 2, "learning_rate": 3.0e-3},
+    }
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    world = World(tmp_path, tmp_path / "recipe.yaml", {}, {})
+    space = """
+space:
+  objective.name: {choice: [gca-ince, info-nce]}
+  objective.settings.epsilon: {choice: [0.1, 0.4], when: {objective.name: gca-ince}}
+metric: known.best_validation_loss
+mode: min
+scheduler: asha
+"""
+    code, text = sweep(world, home, space)
+    found = numbers(home)
+    assert code == 0 and found["states"]["done"] == 3
+    values = {t["trial"]: t["known.best_validation_loss.mean"] for t in found["trials"]}
+    assert values[found["best"]["trial"]] == min(values.values())
+    assert any(name.startswith("heldout.trained.") for name in found["trials"][0])
+    made = [name.rpartition("-")[0] for name in Store(Home.open(home).store).outputs()]
+    assert (made.count("prepare"), made.count("train"), made.count("report")) == (1, 3, 0)
+    assert "without Ray every trial runs to its end" in text
+
+
+def test_a_scheduler_that_has_no_epochs_to_compare_says_so(
+    done: tuple[World, Path, str], tmp_path: Path, make_home: MakeHome
+) -> None:
+    world, home = done[0], make_home(tmp_path / "home")
+    code, text = sweep(world, home, "space: {seed: {choice: [1]}}\nset: {compare: []}", scheduler="median")
+    assert code == 0 and "median: no step of these trials is trained by epochs" in text
+    with pytest.raises(UserError, match=r"watch.step: 'train' has no epochs"):
+        sweep(world, home, "space: {seed: {choice: [1]}}\nscheduler: asha\nwatch: {step: train}")
 
 
 def test_presets_suit_the_recipe_that_they_are_for() -> None:
