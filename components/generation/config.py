@@ -40,7 +40,7 @@ class GeneratorConfig:
     batch: int = 32
     learning_rate: float = 1e-3
     blended: float = 0.5
-    sharpness: float = 5.0
+    sharpness: float = 10.0
     jitter: float = 0.1
     kl_weight: float = 1.0
     pixel_weight: float = 10.0

@@ -9,7 +9,7 @@ from typing import Any
 from pipelines.bench.applications.evaluated import evaluated
 
 SETTINGS = ("pairs_selection=coverage", "compare=[]", "aligner=kernel-ridge", "splits.draws=2")
-QUICK = ("generators.gan.epochs=16",)  # the GAN alone
+QUICK = ("generators.gan.epochs=12",)  # the GAN alone
 FIRST = "gan"
 
 
