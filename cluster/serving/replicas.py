@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,6 +48,7 @@ class Replicas:
 
     def start(self) -> ServeBackend:
         """Start everything and wait until it answers. Raises UserError if it does not."""
+        os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by default: whoever else works here would come first
         self._session.start()
         from ray import serve
 
