@@ -19,7 +19,7 @@ from components.encoders import registry
 from components.errors import UserError
 from pipelines.home import Home
 from pipelines.recipe import load_any_recipe, load_recipe
-from pipelines.registry import graph_of
+from pipelines.registry import PIPELINES, graph_of
 from pipelines.runner import RunOptions, run_recipe
 
 FAST: dict[str, Any] = {
@@ -215,7 +215,7 @@ def test_recipes_are_refused_by_key(tmp_path: Path) -> None:
     for content, words in (
         (
             {"pipeline": "encode-sounds"},
-            "'encode-sounds' is no pipeline; use one of align, encode-images, encode-texts",
+            f"'encode-sounds' is no pipeline; use one of {', '.join(PIPELINES)}",
         ),
         (TEXTS, "key 'corpus': missing"),
         (TEXTS | {"corpus": {"source": "x"}, "objective": {"name": "moco"}}, "key 'objective.name'"),
