@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
+from typer.testing import CliRunner
 from worlds import write_embeddings, write_pairs
+
+from cluster.workflow.store import Store
+from components.files import Folder
+from pipelines.cli import app
+from pipelines.home import Home
+from pipelines.recipe import load_any_recipe
+from pipelines.runner import RunOptions, run_recipe
 
 RECIPE = """
 pipeline: bridge
@@ -67,3 +78,28 @@ def _write_truth(folder: Path, rows: dict[str, np.ndarray], maps: dict[str, np.n
     n, k = np.indices(log_ratio.shape).reshape(2, -1)
     columns = {"left_id": [f"a{i}" for i in n], "right_id": [f"c{i}" for i in k], "log_ratio": log_ratio.reshape(-1)}
     pd.DataFrame(columns).to_parquet(folder / "truth.parquet")
+
+
+def run(world: BridgeWorld, home: Path, *overrides: str, use_ray: bool = False) -> tuple[int, str]:
+    """Exit code and what was printed."""
+    console = Console(record=True, width=160, file=open("/dev/null", "w"))
+    options = RunOptions(use_ray=use_ray, metrics_out=home / "metrics.json")
+    code = run_recipe(load_any_recipe(str(world.recipe), overrides), Home.open(home), options, console)
+    return code, console.export_text()
+
+
+def metrics_of(home: Path) -> dict[str, Any]:
+    return json.loads((home / "metrics.json").read_text())
+
+
+def folder_of(home: Path, step: str) -> Folder:
+    store = Store(Home.open(home).store)
+    record = store.read_run(store.run_ids()[-1])
+    folder = store.folder_of(f"{step}-{record['steps'][step]['key'][:16]}")
+    assert folder is not None
+    return folder
+
+
+def search(home: Path, *args: str) -> str:
+    result = CliRunner().invoke(app, ["search", *args, "--home", str(home)], env={"COLUMNS": "200"})
+    return f"{result.exit_code} {result.output} {result.exception or ''}"

@@ -46,7 +46,7 @@ def gather(ctx: StepContext) -> BridgeData:
         right=sides["c"],
         num_pairs=metrics["pairs"]["ab"],
         exported=chosen["method"],
-        retrieval={"random": intake.scores(metrics["retrieval"] or {chosen["method"]: {}})},
+        retrieval={"random": intake.scores(_narrow(metrics["retrieval"]) or {chosen["method"]: {}})},
         controls=intake.controls(metrics),
         queries=_examples(ctx, triples, chosen) if metrics["retrieval"] else {},
         notes=notes,
@@ -63,6 +63,14 @@ def gather(ctx: StepContext) -> BridgeData:
         truth=metrics["truth"],
         recipe=yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True) if recipe else "",
     )
+
+
+def _narrow(retrieval: Mapping[str, Any]) -> dict[str, Any]:
+    """Without R@5: three groups of five columns do not fit the page beside names of ways and estimators."""
+    return {
+        method: {d: {k: v for k, v in entry.items() if k != "R@5"} for d, entry in directions.items()}
+        for method, directions in retrieval.items()
+    }
 
 
 def _side(ctx: StepContext, side: str, name: str) -> Side:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from cluster.workflow.step import Facts, StepContext
 from components.bridging.auto import rank_agreement
 from components.bridging.diagnostics import halves_kl, perplexity, quantiles, uncovered
 from components.bridging.fitted import FittedCritics
-from components.bridging.prepared import PreparedBridge, prepare, usable
+from components.bridging.prepared import prepare, usable
 from components.bridging.scores import BridgeOptions, BridgeScores, ess_of_best
 from components.corpora.triples import Triples
 from components.embeddings import Embeddings
@@ -45,14 +45,14 @@ def run(ctx: StepContext) -> Facts:
     ranks, queries, curve = [], [], []
     about: dict[str, Any] = {}
     for number, ((control, draw), fitted) in enumerate(fits.items()):
-        job = _Job(ctx, world, fitted, draw)
+        job = _Job(ctx, world, fitted, control=control, draw=draw)
         # wrong pairs need not fail in every estimator: one that sums over the bridge, and what uses none
         found = {m: job.estimate(m) for m in methods if control == NONE or m in CONTROLLED}
         if world.judged:
             ranks += [_ranks(m, s.scores, world.heldout, draw, control) for m, s in found.items()]
         if control == NONE:
             queries += job.ambiguity()
-            curve += job.curve() if world.judged else []
+            curve += job.curve(found) if world.judged else []
         if (control, draw) == (NONE, 0):
             about = job.about(found)
             ctx.out.write_tensors(SCORES, {m: s.scores for m, s in found.items()})
@@ -86,9 +86,9 @@ class _World:
 class _Job:
     """One fit's critics over the bridge."""
 
-    def __init__(self, ctx: StepContext, world: _World, fitted: FittedCritics, draw: int) -> None:
+    def __init__(self, ctx: StepContext, world: _World, fitted: FittedCritics, *, control: str, draw: int) -> None:
         bridge, self.seed = ctx.config["bridge"], int(ctx.config["seed"])
-        self.ctx, self.world, self.fitted, self.draw = ctx, world, fitted, draw
+        self.ctx, self.world, self.fitted, self.control, self.draw = ctx, world, fitted, control, draw
         self.options = BridgeOptions(
             memory_budget=int(bridge["memory_mb"]) << 20,
             bandwidth=bridge["bandwidth"],
@@ -103,12 +103,12 @@ class _Job:
             fitted.rows(side, world.rows[side].rows([p[n] for p in world.heldout])) for n, side in enumerate("ac")
         )
 
-    def estimate(self, method: str, prepared: PreparedBridge | None = None) -> BridgeScores:
-        bridge = prepared or self.prepared
+    def estimate(self, method: str) -> BridgeScores:
+        bridge = self.prepared
         shards = num_shards(self.ctx.options.get("shards"), len(bridge.bridge))
         if shards > 1 and method == SHARDED and self.options.top is None:
             engine = self.ctx.options.get("engine", "ray")
-            work = self.ctx.work.sub(f"sums-{self.draw}-{method}-{len(bridge.bridge)}")
+            work = self.ctx.work.sub(f"sums-{self.control}-{self.draw}")
             return estimate_sharded(bridge, self.a, self.c, self.options, shards=shards, engine=engine, work=work)
         return bridge.estimate(method, self.a, self.c, self.options)
 
@@ -125,16 +125,20 @@ class _Job:
             for pair, v in zip(self.world.heldout, values, strict=True)
         ]
 
-    def curve(self) -> list[dict[str, Any]]:
-        """R@10 of smaller bridges: each the beginning of the next one."""
+    def curve(self, whole_bridge: Mapping[str, BridgeScores]) -> list[dict[str, Any]]:
+        """R@10 of smaller bridges: each the beginning of the next one, smoothed as the whole one is."""
         whole = len(self.prepared.bridge)
         sizes = [s for s in self.ctx.config["bridge"]["sizes"] if s < whole]
-        methods = [m for m in CURVE if m in self.ctx.config["estimators"]]
+        methods = [m for m in CURVE if m in whole_bridge]
         found = []
         for size in [*sizes, whole]:
-            part = self.prepared if size == whole else self.prepared.take(np.arange(size))
+            part = self.prepared.take(np.arange(size))
             for method in methods:
-                scores = self.estimate(method, part).scores
+                made = whole_bridge[method]
+                if size < whole:
+                    settings = replace(self.options, bandwidth=made.details.get("bandwidth"))
+                    made = part.estimate(method, self.a, self.c, settings)
+                scores = made.scores
                 recall = np.mean([recall_at(rank_scores(s).rank, FOUND) for s in (scores, scores.T)])
                 found.append({"method": method, "size": size, "draw": self.draw, "recall": float(recall)})
         return found

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from bridge_recipe_world import RECIPE, BridgeWorld, write_bridge_world
-from rich.console import Console
+from bridge_recipe_world import RECIPE, BridgeWorld, folder_of, metrics_of, run, search, write_bridge_world
 from typer.testing import CliRunner
 from worlds import write_embeddings, write_pairs
 
@@ -23,35 +21,14 @@ from pipelines.cli import app
 from pipelines.home import Home
 from pipelines.recipe import load_any_recipe
 from pipelines.registry import graph_of
-from pipelines.runner import RunOptions, run_recipe
 
 MakeHome = Callable[[Path], Path]
-
-
-def run(world: BridgeWorld, home: Path, *overrides: str) -> tuple[int, str]:
-    """Exit code and what was printed."""
-    console = Console(record=True, width=160, file=open("/dev/null", "w"))
-    options = RunOptions(use_ray=False, metrics_out=home / "metrics.json")
-    code = run_recipe(load_any_recipe(str(world.recipe), overrides), Home.open(home), options, console)
-    return code, console.export_text()
-
-
-def metrics_of(home: Path) -> dict[str, Any]:
-    return json.loads((home / "metrics.json").read_text())
 
 
 def states(home: Path) -> dict[str, str]:
     store = Store(Home.open(home).store)
     record = store.read_run(store.run_ids()[-1])
     return {name: step["state"] for name, step in record["steps"].items()}
-
-
-def folder_of(home: Path, step: str) -> Folder:
-    store = Store(Home.open(home).store)
-    record = store.read_run(store.run_ids()[-1])
-    folder = store.folder_of(f"{step}-{record['steps'][step]['key'][:16]}")
-    assert folder is not None
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -161,11 +138,6 @@ def test_trained_critics_share_a_space_or_not(tmp_path: Path, make_home: MakeHom
 # search
 
 
-def search(home: Path, *args: str) -> str:
-    result = CliRunner().invoke(app, ["search", *args, "--home", str(home)], env={"COLUMNS": "200"})
-    return f"{result.exit_code} {result.output} {result.exception or ''}"
-
-
 def test_search_finds_partners_across_the_bridge_and_within_an_edge(done: tuple[BridgeWorld, Path, str]) -> None:
     world, home, _ = done
     triples = Triples.read(folder_of(home, "pairs"))
@@ -201,6 +173,10 @@ def test_a_model_without_a_scale_is_refused(done: tuple[BridgeWorld, Path, str],
     (model / "bridge.json").write_text(json.dumps(card))
     told = search(done[1], "[1, 2]", "--from", "ja", "--model", str(model))
     assert not told.startswith("0") and "critic bc" in told and "no scale" in told
+    card["critics"]["bc"] |= {"scale": 5.0, "dim": 3}
+    (model / "bridge.json").write_text(json.dumps(card))
+    told = search(done[1], json.dumps(done[0].rows["c"][0].tolist()), "--from", "ja", "--model", str(model))
+    assert not told.startswith("0") and "dimension" in told
 
 
 # bad input
@@ -223,6 +199,11 @@ def _empty_bridge(w: BridgeWorld) -> None:
     w.recipe.write_text(RECIPE.replace("heldout_max: 40", "heldout_max: 40, heldout_fraction: 0.999"))
 
 
+def _nan_rows(w: BridgeWorld) -> None:
+    rows = {f"c{n}": (x * (np.nan if n < 20 else 1)).astype(np.float32) for n, x in enumerate(w.rows["c"])}
+    write_embeddings(w.folder / "c.parquet", rows)
+
+
 BAD: dict[str, tuple[Callable[[BridgeWorld], object], list[str]]] = {
     "leakage": (_heldout_that_is_fitted, ["heldout", "'a0'", "A–B pairs"]),
     "unknown id": (_unknown_id, ["'b999'", "the b corpus", "bc.csv"]),
@@ -231,6 +212,7 @@ BAD: dict[str, tuple[Callable[[BridgeWorld], object], list[str]]] = {
         lambda w: write_pairs(w.folder / "ab.csv", [("a0", "b0"), ("a1", "b1")]),
         ["1 pair can be fitted on", "pairs.ab"],
     ),
+    "NaN rows": (_nan_rows, ["NaN", "c.parquet", "max_bad_fraction"]),
     "missing side": (lambda w: w.recipe.write_text(RECIPE.replace("c: {source: c.parquet}\n", "")), ["c missing"]),
     "one name twice": (lambda w: w.recipe.write_text(RECIPE.replace("c: ja}", "c: en}")), ["not three names"]),
     "no critics": (lambda w: w.recipe.write_text(RECIPE.replace("[ridge-cca]", "[]")), ["no way to make critics"]),
