@@ -29,6 +29,7 @@ _CHATTY = (
     "ray._private.runtime_env.packaging",
 )
 _POLL_S, _RETRIES = 0.5, 20
+_NO_AGENT, _AGENT_S = "No available agent", 60.0
 T = TypeVar("T")
 
 
@@ -148,18 +149,34 @@ def submit(cluster: Cluster, what: Submission) -> str:
         do = "leave it out, and put it into the environment of the cluster's nodes"
         raise UserError("the store's address holds a password, and a job's command can be read by all", do=do)
     with _refusals(cluster):
-        return str(
-            cluster.client().submit_job(
-                entrypoint=what.entrypoint,
-                submission_id=f"isthmus-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}",
-                runtime_env={"working_dir": str(what.folder), "env_vars": {"PYTHONUNBUFFERED": "1", **what.env}},
-                metadata={"recipe": what.recipe, "isthmus": version("isthmus")},
-                entrypoint_num_cpus=what.num_cpus or None,
-                entrypoint_num_gpus=what.num_gpus or None,
-                entrypoint_memory=what.memory_bytes or None,
-                entrypoint_resources=dict(what.resources) or None,
-            )
+        return _once_it_has_an_agent(lambda: _submit(cluster, what))
+
+
+def _submit(cluster: Cluster, what: Submission) -> str:
+    return str(
+        cluster.client().submit_job(
+            entrypoint=what.entrypoint,
+            submission_id=f"isthmus-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}",
+            runtime_env={"working_dir": str(what.folder), "env_vars": {"PYTHONUNBUFFERED": "1", **what.env}},
+            metadata={"recipe": what.recipe, "isthmus": version("isthmus")},
+            entrypoint_num_cpus=what.num_cpus or None,
+            entrypoint_num_gpus=what.num_gpus or None,
+            entrypoint_memory=what.memory_bytes or None,
+            entrypoint_resources=dict(what.resources) or None,
         )
+    )
+
+
+def _once_it_has_an_agent(submit: Callable[[], str]) -> str:
+    """The Jobs API of a head that has just started answers some seconds before it can take a job."""
+    until = time.monotonic() + _AGENT_S
+    while True:
+        try:
+            return submit()
+        except RuntimeError as exc:
+            if _NO_AGENT not in str(exc) or time.monotonic() > until:
+                raise
+        time.sleep(_POLL_S)
 
 
 def jobs(cluster: Cluster) -> list[Job]:

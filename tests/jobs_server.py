@@ -25,6 +25,7 @@ class JobsServer:
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     packages: list[bytes] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    without_agent: int = 0  # so many submissions come before the head has one
 
     def files(self) -> dict[str, str]:
         """The text files of the last package."""
@@ -41,6 +42,9 @@ class JobsServer:
             return 200 if method == "PUT" else 404, {}
         _, _, job_id = path.rstrip("/").partition("/api/jobs/")
         job_id, _, what = job_id.partition("/")
+        if not job_id and method == "POST" and self.without_agent:
+            self.without_agent -= 1
+            return 500, "No available agent to submit job, please try again later."
         if not job_id and method == "POST":
             job = json.loads(body)
             self.jobs[job["submission_id"]] = {**job, "type": "SUBMISSION", "status": "PENDING"}

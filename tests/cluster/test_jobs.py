@@ -50,6 +50,12 @@ def test_a_job_has_its_files_its_command_and_its_resources(server: jobs_server.J
     assert jobs_server.TOKEN not in repr(cluster)
 
 
+def test_a_head_that_has_no_agent_yet_is_asked_again(server: jobs_server.JobsServer, tmp_path: Path) -> None:
+    server.without_agent = 2
+    assert submit(at(server, tmp_path), what(tmp_path / "f")) in server.jobs
+    assert server.without_agent == 0
+
+
 def test_jobs_are_listed_read_and_stopped(server: jobs_server.JobsServer, tmp_path: Path) -> None:
     cluster = at(server, tmp_path)
     job_id = submit(cluster, what(tmp_path / "f"))
