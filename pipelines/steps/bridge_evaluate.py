@@ -85,7 +85,7 @@ def _exported(config: Mapping[str, Any], fits: Mapping[str, FittedCritics], abou
         way = ordered[0]
         if len(fits) > 1:
             told = ", ".join(f"{w} {fits[w].loss:.2f}" for w in ordered)
-            why = f"{way} critics are exported: the known pairs are likeliest under them out of fold ({told} nats)"
+            why = f"{way} critics are exported: known pairs out of fold cost least under them ({told} nats over chance)"
     method = config["estimator"]
     if method not in about[way]["ess"]:
         method = next(iter(about[way]["ess"]))
