@@ -15,7 +15,7 @@ from cluster.workflow.results import RunResult, State
 from components.files import Folder
 from pipelines.home import Home
 from pipelines.recipe import AlignRecipe
-from pipelines.runner import RunOptions, output_of, program, replace_file
+from pipelines.runner import RunOptions, output_of, program, publish_report
 
 
 def publish_align(recipe: AlignRecipe, result: RunResult, home: Home, options: RunOptions, console: Console) -> None:
@@ -27,14 +27,8 @@ def publish_align(recipe: AlignRecipe, result: RunResult, home: Home, options: R
 def _publish(recipe: AlignRecipe, result: RunResult, home: Home, options: RunOptions) -> None:
     """Copies under fixed names: report and metrics; the model is a link into the store where that is local."""
     target = home.results(recipe.name)
-    target.mkdir(parents=True, exist_ok=True)
-    report, export = output_of(result, "report"), output_of(result, "export")
-    for name in ("report.html", "metrics.json"):
-        replace_file(target / name, report.read_bytes(name))
-    if options.metrics_out:
-        options.metrics_out.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(options.metrics_out, report.read_bytes("metrics.json"))
-    place_model(export.sub("model"), target / "model")
+    publish_report(result, target, options)
+    place_model(output_of(result, "export").sub("model"), target / "model")
 
 
 def place_model(model: Folder, target: Path) -> None:

@@ -12,20 +12,14 @@ from cluster.workflow.results import RunResult, State
 from pipelines.align_results import place_model, recall_cells
 from pipelines.bridge_recipe import BridgeRecipe
 from pipelines.home import Home
-from pipelines.runner import RunOptions, output_of, program, replace_file
+from pipelines.runner import RunOptions, output_of, program, publish_report
 from pipelines.steps.bridge_export import FOLDER
 
 
 def publish_bridge(recipe: BridgeRecipe, result: RunResult, home: Home, options: RunOptions, console: Console) -> None:
     """``report.html``, ``metrics.json`` and ``bridge/`` below HOME/results/NAME, then the table of recalls."""
     target = home.results(recipe.name)
-    target.mkdir(parents=True, exist_ok=True)
-    report = output_of(result, "report")
-    for name in ("report.html", "metrics.json"):
-        replace_file(target / name, report.read_bytes(name))
-    if options.metrics_out:
-        options.metrics_out.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(options.metrics_out, report.read_bytes("metrics.json"))
+    publish_report(result, target, options)
     place_model(output_of(result, "export").sub(FOLDER), target / FOLDER)
     _print(recipe, result, home, console)
 

@@ -13,7 +13,7 @@ from cluster.workflow.results import RunResult, State
 from components.files import Folder
 from pipelines.encoder_recipe import EncodeRecipe
 from pipelines.home import Home
-from pipelines.runner import RunOptions, output_of, replace_file
+from pipelines.runner import RunOptions, output_of, publish_report
 from pipelines.trained import ENCODER
 
 
@@ -23,13 +23,7 @@ def publish_encoder(recipe: EncodeRecipe, result: RunResult, home: Home, options
     The encoder is a copy, not a link: clearing the store must not take away what other recipes name.
     """
     target = home.results(recipe.name)
-    target.mkdir(parents=True, exist_ok=True)
-    report = output_of(result, "report")
-    for name in ("report.html", "metrics.json"):
-        replace_file(target / name, report.read_bytes(name))
-    if options.metrics_out:
-        options.metrics_out.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(options.metrics_out, report.read_bytes("metrics.json"))
+    report = publish_report(result, target, options)
     _place(output_of(result, "export").sub(ENCODER), target / ENCODER)
     _print(recipe, result, report, home, console)
 

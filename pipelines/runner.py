@@ -170,6 +170,18 @@ def replace_file(path: Path, data: bytes) -> None:
     draft.replace(path)
 
 
+def publish_report(result: RunResult, target: Path, options: RunOptions) -> Folder:
+    """``report.html`` and ``metrics.json`` of a run into ``target``, and where ``--metrics-out`` says. Their step."""
+    target.mkdir(parents=True, exist_ok=True)
+    report = output_of(result, "report")
+    for name in ("report.html", "metrics.json"):
+        replace_file(target / name, report.read_bytes(name))
+    if options.metrics_out:
+        options.metrics_out.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(options.metrics_out, report.read_bytes("metrics.json"))
+    return report
+
+
 def output_of(result: RunResult, step: str) -> Folder:
     """The published folder of a step of a run that ended well."""
     output = result.steps[step].output
