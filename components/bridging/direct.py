@@ -35,12 +35,17 @@ def direct(
         )
     scale = ab.scale * bc.scale / (ab.scale + bc.scale)
     scores = Critic(kind=ab.kind, scale=scale, dim=ab.dim).score(queries, candidates)
+    return without_sampling("direct", scores, bridge, critics)
+
+
+def without_sampling(method: str, scores: np.ndarray, bridge: Bridge, critics: CriticPair) -> BridgeScores:
+    """Scores [N, K] that sum over no bridge item: no sampling error; whether their assumptions hold is told."""
     facts = assumptions(moments(bridge, critics), critics)
     return BridgeScores(
         scores=scores,
         ess=np.full(scores.shape, np.inf),
         standard_error=np.zeros(scores.shape),
-        method="direct",
+        method=method,
         details={"bridge": len(bridge), **facts},
         warnings=broken_assumptions(facts, critics),
     )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.bridging.bridge import Bridge, moments
+from components.bridging.bridge import Bridge
 from components.bridging.critic import CriticPair
-from components.bridging.direct import assumptions, broken_assumptions
+from components.bridging.direct import without_sampling
 from components.bridging.scores import BridgeOptions, BridgeScores
 from components.errors import UserError
 
@@ -36,15 +36,7 @@ def sphere(
     cosine = np.clip(a @ c.T, -1, 1)
     square = (ab.scale - bc.scale) ** 2 + 2 * ab.scale * bc.scale * (1 + cosine)
     scores = log_mean_exp_on_sphere(np.sqrt(square), ab.dim)
-    facts = assumptions(moments(bridge, critics), critics)
-    return BridgeScores(
-        scores=scores,
-        ess=np.full(scores.shape, np.inf),
-        standard_error=np.zeros(scores.shape),
-        method="sphere",
-        details={"bridge": len(bridge), **facts},
-        warnings=broken_assumptions(facts, critics),
-    )
+    return without_sampling("sphere", scores, bridge, critics)
 
 
 def log_mean_exp_on_sphere(kappa: np.ndarray, dim: int) -> np.ndarray:
