@@ -151,6 +151,7 @@ def _command(temp: Path, ports: dict[str, int], num_cpus: int | None, num_gpus: 
     return [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats"),
         *(f"--node-ip-address={HOST}", f"--dashboard-host={HOST}", "--include-dashboard=true", f"--temp-dir={temp}"),
+        "--dashboard-agent-listen-port=0",  # its default is one fixed port: a second Ray here would take no jobs
         *(f"--{name.replace('_', '-')}={port}" for name, port in ports.items()),
         *(f"--{name}={value}" for name, value in sizes.items() if value is not None),
     ]

@@ -12,14 +12,14 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from cluster.tuning import EPOCH, FAILED, OUTCOME, STOPPED, Source
-from cluster.workflow.ray_dispatch import take_events
+from cluster.workflow.mailbox import Inbox
 
 
 class Ends:
     """Hands trials out, and their events and ends to the source, each end once, after the events before it."""
 
-    def __init__(self, source: Source | None = None, mailbox: Any = None) -> None:
-        self._source, self._mailbox = source, mailbox
+    def __init__(self, source: Source | None = None, inbox: Inbox | None = None) -> None:
+        self._source, self._inbox = source, inbox
         self._ended: set[int] = set()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -35,9 +35,9 @@ class Ends:
 
     def take(self) -> None:
         """Events that have arrived."""
-        if self._source is None:
+        if self._source is None or self._inbox is None:
             return
-        for told in take_events(self._mailbox):
+        for told in self._inbox.take() or ():
             self._source.event(int(told["number"]), told["event"])
 
     def end(self, trial: Any, outcome: Mapping[str, Any]) -> None:

@@ -106,12 +106,12 @@ def run_on_ray(source: Source, config: TuneConfig, folder: Folder) -> None:
     from ray import tune
 
     from cluster.tune_hooks import Ends, FromSource, Listener
-    from cluster.workflow.ray_dispatch import make_mailbox
+    from cluster.workflow.mailbox import Inbox
 
-    mailbox = make_mailbox()
-    ends = Ends(source, mailbox)
+    inbox = Inbox()
+    ends = Ends(source, inbox)
     trainable = tune.with_resources(
-        tune.with_parameters(_trainable, evaluate=config.evaluate, mailbox=mailbox),
+        tune.with_parameters(_trainable, evaluate=config.evaluate, emit=inbox.emit()),
         tune.PlacementGroupFactory([{"memory": _MEMORY}]),
     )
     tuner = tune.Tuner(
@@ -139,22 +139,22 @@ def run_on_ray(source: Source, config: TuneConfig, folder: Folder) -> None:
         folder.delete()
 
 
-def _trainable(config: dict[str, Any], *, evaluate: str, mailbox: Any) -> None:
+def _trainable(config: dict[str, Any], *, evaluate: str, emit: MailboxEmit) -> None:
     """What the process of a trial runs."""
     from ray import tune
 
     from cluster.runtime import quiet_environment
 
     quiet_environment()
-    emit, last = _TrialEmit(MailboxEmit(mailbox), config["number"]), _Last()
+    told, last = _TrialEmit(emit, config["number"]), _Last()
 
     def report(value: float) -> None:
         last.epoch, last.value = last.epoch + 1, float(value)
         tune.report({EPOCH: last.epoch, WATCHED: last.value})
 
     module, _, function = evaluate.partition(":")
-    outcome = getattr(import_module(module), function)(config["task"], emit, report)
-    emit.to.flush()
+    outcome = getattr(import_module(module), function)(config["task"], told, report)
+    emit.flush()
     watched = {EPOCH: last.epoch, WATCHED: last.value} if last.epoch else {}
     tune.report({**watched, OUTCOME: outcome})
 

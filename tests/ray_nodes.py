@@ -51,13 +51,16 @@ class RayNodes:
         token = folder / "token"
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
-        self.environment = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(token), "RAY_AUTH_MODE": "token", **environment}
+        # Ray starts workers at nice 15: while nodes start beside them, they would hardly run
+        ours = {"RAY_AUTH_TOKEN_PATH": str(token), "RAY_AUTH_MODE": "token", "RAY_worker_niceness": "0"}
+        self.environment = {**os.environ, **ours, **environment}
         self.address = f"{HOST}:{free_port()}"
         self.nodes: dict[str, Node] = {}
         self._ips: dict[str, str] = {}
 
     def start(self, name: str, **sizes: int) -> Node:
         """Start a node with a resource of its name; ``sizes``: ``num_cpus``, ``num_gpus``. Comes back when it is up."""
+        assert name not in self.nodes or self.nodes[name].process.poll() is not None, f"{name} runs already"
         self._ips.setdefault(name, f"127.0.0.{len(self._ips) + 1}")
         joins = [f"--address={self.address}"]
         if not self.nodes:

@@ -9,6 +9,7 @@ from typing import Any
 from cluster.workflow.events import Event
 
 _MOST_EVENTS = 200_000  # a driver that does not come by must not fill the memory
+_WAIT_S = 10.0
 
 
 class Mailbox:
@@ -46,3 +47,42 @@ class MailboxEmit:
 
         with contextlib.suppress(Exception):
             ray.get(self._actor.flush.remote(), timeout=10)
+
+
+class Inbox:
+    """The driver's end. The actor is on our own node if there is room: it then lives as long as we do.
+
+    What it holds when it dies is lost, and nobody's work hangs on it.
+    """
+
+    def __init__(self) -> None:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        self.actor: Any = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Mailbox).remote()
+        self._asked: Any = None
+
+    def emit(self) -> MailboxEmit:
+        """``emit`` for a worker."""
+        return MailboxEmit(self.actor)
+
+    def take(self, wait_s: float = _WAIT_S) -> list[Event] | None:
+        """What has arrived since the last call; None: no answer within the time, and the next call waits for it."""
+        import ray
+
+        asked, self._asked = self._asked or self.actor.take.remote(), None
+        try:
+            return list(ray.get(asked, timeout=wait_s))
+        except ray.exceptions.GetTimeoutError:  # a busy machine: asked anew, what this one brings would be lost
+            self._asked = asked
+            return None
+        except Exception:  # its node died; Ray starts it again
+            return []
+
+    def close(self) -> None:
+        """End the actor."""
+        import ray
+
+        with contextlib.suppress(Exception):
+            ray.kill(self.actor)

@@ -17,9 +17,10 @@ from cluster.workflow.capture import captured, tail
 from cluster.workflow.events import Event, Kind
 from cluster.workflow.failures import sentence
 from cluster.workflow.job import Job, Outcome, run_job
-from cluster.workflow.mailbox import Mailbox, MailboxEmit
+from cluster.workflow.mailbox import Inbox, MailboxEmit
 
 RETRIES = 2
+_PATIENCE = 6  # calls of ten seconds without an answer, until outcomes are told without the events before them
 
 
 class RayDispatcher:
@@ -33,10 +34,12 @@ class RayDispatcher:
         import ray
 
         self._elastic = elastic
-        self._mailbox = make_mailbox()
+        self._inbox = Inbox()
         self._task = ray.remote(run_job_on_worker)
         self._jobs: dict[Any, Job] = {}
         self._told: list[Event | Outcome] = []
+        self._ended: list[Outcome] = []
+        self._silent = 0
 
     def submit(self, job: Job) -> None:
         if lacking := _lacking(job):
@@ -49,7 +52,7 @@ class RayDispatcher:
                 name=job.name,
                 scheduling_strategy="DEFAULT",  # inside a trial of Tune: not within what the trial has reserved
             )
-            self._jobs[task.remote(job, MailboxEmit(self._mailbox))] = job
+            self._jobs[task.remote(job, self._inbox.emit())] = job
 
     def poll(self, timeout_s: float) -> list[Event | Outcome]:
         """Events before the outcome of the step that they belong to."""
@@ -62,8 +65,13 @@ class RayDispatcher:
                 done, _ = ray.wait(list(self._jobs), num_returns=1, timeout=0 if told else timeout_s)
             except Exception:  # Ray itself is gone: asking for each result says so
                 done = list(self._jobs)
-        outcomes = [self._outcome(ref) for ref in done]
-        return [*told, *self._take_events(), *outcomes]
+        self._ended += [self._outcome(ref) for ref in done]
+        events = self._inbox.take()
+        self._silent = self._silent + 1 if events is None else 0
+        if 0 < self._silent < _PATIENCE:
+            return told
+        ended, self._ended = self._ended, []
+        return [*told, *(events or ()), *ended]
 
     def cancel(self, name: str) -> None:
         """Kill the worker; the outcome says so."""
@@ -80,14 +88,8 @@ class RayDispatcher:
         self._jobs.clear()
 
     def close(self) -> None:
-        import ray
-
         self.stop_jobs()
-        with contextlib.suppress(Exception):
-            ray.kill(self._mailbox)
-
-    def _take_events(self) -> list[Event]:
-        return take_events(self._mailbox)
+        self._inbox.close()
 
     def _outcome(self, ref: Any) -> Outcome:
         import ray
@@ -107,28 +109,6 @@ class RayDispatcher:
             return
         error = f"{lacking}; ask for less in the recipe's scaling block, or use a larger cluster (--address)"
         self._told.append(Outcome(name=job.name, seconds=0.0, error=error))
-
-
-def make_mailbox() -> Any:
-    """An actor for events, on our own node if there is room: it then lives as long as we do.
-
-    What it holds when it dies is lost, and nobody's work hangs on it.
-    """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    return ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Mailbox).remote()
-
-
-def take_events(mailbox: Any) -> list[Event]:
-    """What has arrived since the last call."""
-    import ray
-
-    try:
-        return list(ray.get(mailbox.take.remote(), timeout=10))
-    except Exception:  # its node died; Ray starts it again
-        return []
 
 
 def run_job_on_worker(job: Job, emit: MailboxEmit) -> Outcome:

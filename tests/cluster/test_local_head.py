@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -42,6 +44,12 @@ def home(tmp_path: Path) -> Iterator[Path]:
         down(tmp_path / "data")
 
 
+@pytest.fixture
+def held() -> Iterator[contextlib.ExitStack]:
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
 def recorded(home: Path, pid: int, began: float) -> None:
     head = LocalHead(
         address="http://127.0.0.1:9", gcs="127.0.0.1:9", token="t", temp=str(home / "t"), pid=pid, began=began,
@@ -68,8 +76,10 @@ def test_a_record_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_up_submit_follow_stop_down(home: Path) -> None:
+def test_up_submit_follow_stop_down_beside_another_ray(home: Path, held: contextlib.ExitStack) -> None:
     world = write_world(home / "world")
+    with contextlib.suppress(OSError):  # somebody else's Ray holds the port that agents have by default
+        held.enter_context(socket.create_server(("127.0.0.1", 52365)))
     told = isthmus(home, "cluster", "up", "--local", "--cpus", "2")
     head = find(home / "data")
     assert head is not None

@@ -178,15 +178,15 @@ def test_a_node_lost_in_sharding_in_encoding_and_in_training_costs_nothing_but_t
             assert event["done"] < PICTURES
             killed["sharding"] = cluster.kill("a")
         elif kind == "step-finished" and step == "shard-left":
-            cluster.start("a", num_cpus=2)
+            cluster.ensure("a", num_cpus=2)
         elif kind == "progress" and step == "encode-left" and "encoding" not in killed:
             assert event["done"] < event["total"]
             killed["encoding"] = cluster.kill("b")
         elif kind == "step-finished" and step == "encode-left":
-            cluster.start("b", num_cpus=2, num_gpus=1)
+            cluster.ensure("b", num_cpus=2, num_gpus=1)
         elif kind == "metric" and event["name"] == "validation_loss" and step == "spectral-left":
             epochs.append(event["index"])
-            if epochs[-1] == 2:
+            if epochs[-1] >= 2 and "training" not in killed:  # an event may be lost with its worker
                 before = nodes_of(driver.events, step)
                 killed["training"] = cluster.kill(cluster.name_of(before[-1]))
     assert set(driver.states().values()) == {"RAN"}
@@ -259,7 +259,7 @@ def test_a_node_that_is_taken_away_with_notice_is_no_failure(
     for event in driver:
         if event["kind"] == "metric" and event["name"] == "validation_loss":
             epochs.append(event["index"])
-            if epochs == [1, 2, 3]:
+            if len(epochs) == 3:
                 (first,) = nodes_of(driver.events, "spectral-left")
                 cluster.announce(first, seconds=2)
                 cluster.kill(cluster.name_of(first))

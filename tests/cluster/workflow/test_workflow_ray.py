@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from workflow_driver import DIAMOND, diamond
 from cluster.workflow.executor import execute
 from cluster.workflow.graph import Graph
 from cluster.workflow.inprocess import InProcess
+from cluster.workflow.mailbox import Inbox
 from cluster.workflow.overhead import measure
 from cluster.workflow.ray_dispatch import RayDispatcher
 from cluster.workflow.results import RunResult, State
@@ -54,6 +56,20 @@ def test_events_arrive_in_order_and_before_the_end_of_their_step(tmp_path: Path)
     kinds = [e["kind"] for e in events if e.get("step") == "a"]
     assert kinds == ["step-planned", "step-started", "progress", "metric", "note", "step-finished"]
     assert next(e for e in events if e["kind"] == "note")["text"] == "a says 5"
+
+
+def test_no_event_is_lost_when_the_mailbox_answers_late() -> None:
+    inbox, got, late = Inbox(), list[int](), 0
+    emit, until = inbox.emit(), time.monotonic() + 60
+    for number in range(100):
+        emit({"number": number})
+    while len(got) < 100 and time.monotonic() < until:
+        events = inbox.take(wait_s=0)
+        late += events is None
+        got += [event["number"] for event in events or ()]
+    inbox.close()
+    assert late
+    assert got == list(range(100))
 
 
 def test_what_a_body_prints_logs_and_spawns_is_in_its_log(tmp_path: Path) -> None:
