@@ -9,6 +9,8 @@ import typer
 
 from pipelines.commands import AddressOpt, HomeOpt, MetricsOpt, NoRayOpt, QuickOpt, StoreOpt, out, threads_as_in_ray
 
+PartOpt = Annotated[list[str] | None, typer.Option(help="Only this part of it; repeatable [all].")]
+
 app = typer.Typer(help="Measure what the README claims, on this machine.", no_args_is_help=True)
 
 
@@ -49,21 +51,21 @@ def bench_objectives(quick: QuickOpt = False, metrics_out: MetricsOpt = None) ->
 
 
 @app.command("scale")
-def bench_scale(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
+def bench_scale(quick: QuickOpt = False, metrics_out: MetricsOpt = None, part: PartOpt = None) -> None:
     """Sweep against separate runs, jobs, drivers side by side, cost model (goals: 5×; 20 s to the first step)."""
-    _bench("scale", quick, metrics_out)
+    _bench("scale", quick, metrics_out, part)
 
 
 @app.command("applications")
-def bench_applications(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
+def bench_applications(quick: QuickOpt = False, metrics_out: MetricsOpt = None, part: PartOpt = None) -> None:
     """Zero-shot classes, arithmetic, transfer, universality, each with interval, control and what is claimed."""
-    _bench("applications", quick, metrics_out)
+    _bench("applications", quick, metrics_out, part)
 
 
 @app.command("bridge")
-def bench_bridge(quick: QuickOpt = False, metrics_out: MetricsOpt = None) -> None:
+def bench_bridge(quick: QuickOpt = False, metrics_out: MetricsOpt = None, part: PartOpt = None) -> None:
     """Scores through a third modality: speed, error and memory of the kernel; the paper's experiments; real data."""
-    _bench("bridge", quick, metrics_out)
+    _bench("bridge", quick, metrics_out, part)
 
 
 @app.command("alignment")
@@ -116,7 +118,7 @@ def bench_alignment(
     raise typer.Exit(run_bench_alignment(options, Home.open(home, store), out))
 
 
-def _bench(name: str, quick: bool, metrics_out: Path | None) -> None:
+def _bench(name: str, quick: bool, metrics_out: Path | None, parts: list[str] | None = None) -> None:
     from pipelines.bench import run_bench
 
-    run_bench(name, quick=quick, metrics_out=metrics_out, console=out)
+    run_bench(name, quick=quick, metrics_out=metrics_out, console=out, parts=parts or ())

@@ -52,8 +52,8 @@ class World:
     ac: Pairs
 
 
-def measure_didactic(*, quick: bool) -> dict[str, Any]:
-    """Critic -> the numbers of :func:`run_one` over seeds."""
+def measure(*, quick: bool = False) -> dict[str, Any]:
+    """``didactic``: critic -> the numbers of :func:`run_one` over seeds."""
     plan = QUICK if quick else FULL
     jobs = [(kind, run, seed, quick) for kind in KINDS for run in RUNS for seed in range(plan.seeds)]
     results = dict(zip(jobs, run_all(run_one, jobs), strict=True))
@@ -61,7 +61,7 @@ def measure_didactic(*, quick: bool) -> dict[str, Any]:
     for kind in KINDS:
         seeds = [{k: v for run in RUNS for k, v in results[kind, run, s, quick].items()} for s in range(plan.seeds)]
         found[kind] = summary(seeds)
-    return found
+    return {"didactic": found}
 
 
 def run_one(kind: Kind, run: str, seed: int, quick: bool) -> dict[str, float]:

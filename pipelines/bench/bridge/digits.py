@@ -24,10 +24,10 @@ TRAINING = CriticTraining(
 )
 
 
-def measure_digits(*, quick: bool) -> dict[str, Any]:
-    """Recall@1 of 32 by cosine critics, separate models of the middle; ``mc_over_oracle`` is a ratio."""
+def measure(*, quick: bool = False) -> dict[str, Any]:
+    """``digits_halves``: recall@1 of 32, cosine, separate models of the middle; ``mc_over_oracle`` is a ratio."""
     jobs = [(seed, quick) for seed in range(3 if quick else 5)]
-    return summary(run_all(run_one, jobs))
+    return {"digits_halves": summary(run_all(run_one, jobs))}
 
 
 def run_one(seed: int, quick: bool) -> dict[str, float]:

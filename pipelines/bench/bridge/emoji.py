@@ -34,13 +34,14 @@ PAIRS, HELDOUT, FOUND = 100, 475, 10
 Rows = Mapping[str, np.ndarray]
 
 
-def measure_emoji(*, quick: bool) -> dict[str, Any]:
-    """Means over seeds, which draw the known pairs; the judged items are the same for all."""
+def measure(*, quick: bool = False) -> dict[str, Any]:
+    """``emoji``: means over seeds, which draw the known pairs; the judged items are the same for all."""
     rows = encoded()
     runs = [run_one(rows, seed) for seed in range(3 if quick else 5)]
     judged, pool = _judged_and_pool(len(rows["ja"]))
     oracle = _oracle(rows, pool, judged)  # of all pairs there is one draw
-    return {**summary(runs), "oracle": oracle, "oracle_pairs": len(pool), "chance": FOUND / len(judged)}
+    told = {"oracle": oracle, "oracle_pairs": len(pool), "chance": FOUND / len(judged)}
+    return {"emoji": summary(runs) | told}
 
 
 def encoded() -> dict[str, np.ndarray]:

@@ -24,8 +24,8 @@ SPREAD = 1.0
 World = tuple[np.ndarray, np.ndarray, Bridge, CriticPair]
 
 
-def measure_kernel(*, quick: bool) -> dict[str, Any]:
-    """Speed, error and memory.
+def measure(*, quick: bool = False) -> dict[str, Any]:
+    """``kernel``: speed, error and memory.
 
     ``speedup_vs_logsumexp`` is at equal accuracy (float64) and of processor time on one thread;
     ``speedup_vs_float32_logsumexp`` is against the same in single precision. ``scale_100``: cosine critics of scale 100
@@ -36,7 +36,7 @@ def measure_kernel(*, quick: bool) -> dict[str, Any]:
         found: dict[str, Any] = _speed(128, 8_192) if quick else _speed(256, 20_000)
         found["scale_100"] = _range(32, 100_000 if quick else 1_000_000)
     size, items, budget = (1_000, 20_000, 256 * MIB) if quick else (2_000, 1_000_000, 512 * MIB)
-    return found | _memory(size, items, budget)
+    return {"kernel": found | _memory(size, items, budget)}
 
 
 def _speed(size: int, items: int) -> dict[str, float]:

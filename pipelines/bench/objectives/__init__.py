@@ -38,4 +38,4 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
     with one_thread():
         found["simlap"] |= measure_simlap(steps=300 if quick else 600, seeds=range(1, 2 if quick else 4))
         found["table"] = measure_table(steps=QUICK_STEPS if quick else STEPS, seeds=range(2 if quick else 5))
-    return found | {"accelerator": measure_accelerator(), "quick": quick}
+    return found | {"accelerator": measure_accelerator()}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from pipelines.bench import applications, flatten
-from pipelines.bench.applications import merged
+from components.errors import UserError
+from pipelines.bench import applications, flatten, merged, run_bench
 from pipelines.bench.applications.drawings import measure as measure_drawings
 from pipelines.bench.applications.space import _closed, _lows, _zero_shot_goals
 
@@ -27,13 +29,24 @@ def test_an_interval_is_one_line() -> None:
     assert told == {"a": "0.5 (0.4 to 0.625)", "b.c.0": 1}
 
 
-def test_all_parts_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Part:
-        def measure(self, *, quick: bool) -> dict[str, Any]:
-            return {"transfer": {"quick": quick}}
+def test_all_parts_are_measured_or_those_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
 
-    monkeypatch.setattr(applications, "import_module", lambda name: Part())
-    assert applications.measure(quick=True) == {"quick": True, "transfer": {"quick": True}}
+    def part(name: str) -> Any:
+        if name == "pipelines.bench.applications":
+            return applications
+        told.append(name.rpartition(".")[2])
+        return SimpleNamespace(measure=lambda *, quick: {"transfer": {"quick": quick}})
+
+    monkeypatch.setattr("pipelines.bench.import_module", part)
+    console = Console(quiet=True)
+    found = run_bench("applications", quick=True, metrics_out=None, console=console)
+    assert found == {"quick": True, "transfer": {"quick": True}} and told == list(applications.PARTS)
+    told.clear()
+    run_bench("applications", quick=True, metrics_out=None, console=console, parts=["serve"])
+    assert told == ["serve"]
+    with pytest.raises(UserError, match="'speed' is no part of bench applications"):
+        run_bench("applications", quick=True, metrics_out=None, console=console, parts=["speed"])
 
 
 def test_without_the_corpora_drawings_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
