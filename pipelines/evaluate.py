@@ -60,10 +60,11 @@ APPLICATIONS: dict[str, Application] = {
     "zero-shot": Application(key="zero_shot"),
     "digits-zero-shot": Application(needs=(), key="zero_shot_digits", config=tuple(_DIGITS.items())),
     "arithmetic": Application(key="arithmetic", version="3"),
-    "transfer": Application(key="transfer"),
+    "transfer": Application(key="transfer", version="2"),
     "digits-transfer": Application(
         needs=(),
         key="transfer_digits",
+        version="2",
         config=(("kinds", ["rotated", "waves"]), ("pairs", 30), ("seeds", [0, 1, 2, 3, 4])),
     ),
     "generation": Application(needs=("spaces", "corpora", "generators"), key="generation"),
@@ -117,6 +118,7 @@ class EvaluateGraph(AlignGraph):
         return self._step(
             f"generator-{kind}",
             run="generator",
+            version="2",
             config={"seed": self.recipe.seed, "generator": {**self.recipe.generators[kind], "kind": kind}},
             inputs={"spaces": self._spaces(), **self.corpora},
             options=self._train_options(),

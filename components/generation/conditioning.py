@@ -3,17 +3,22 @@
 Pictures and texts do not lie in the same region of a shared space. A text is therefore put among the pictures first:
 its condition is that of the training pictures' mean, each weighted by exp(sharpness · score / spread of the scores).
 A generator trained with such blends of a picture's neighbours in place of its own coordinates knows what they mean.
+The sharpness is chosen on the training pictures: the one whose blends of all others are most often recognised as the
+picture that was left out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from components.files import Folder
+from components.transforms import unit_rows
 
 CHUNK = 1024
+SHARPNESS = (2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0)
+RECOGNISED = 10  # among so many nearest pictures
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,17 @@ class Conditioner:
     spread: float
 
     @classmethod
-    def fit(cls, pictures: np.ndarray, *, dim: int, sharpness: float) -> Conditioner:
-        """From coordinates ``pictures`` [M, K], M >= 2. At most ``dim`` components. O(M K min(M, K))."""
+    def fit(cls, pictures: np.ndarray, *, dim: int, sharpness: float | None = None) -> Conditioner:
+        """From coordinates ``pictures`` [M, K], M >= 2. At most ``dim`` components; without ``sharpness`` it is chosen.
+        O(M K min(M, K))."""
         rows = np.asarray(pictures, np.float32)
         mean = rows.mean(axis=0)
         _, size, axes = np.linalg.svd(rows - mean, full_matrices=False)
         kept = min(dim, int((size > 1e-5 * size[0]).sum()) or 1)
         scale = np.sqrt((size[:kept] ** 2).sum() / (len(rows) * kept)) or 1.0
         spread = float((rows[:CHUNK] @ rows.T).std()) or 1.0
-        return cls(rows, mean, np.ascontiguousarray(axes[:kept].T / scale, np.float32), sharpness, spread)
+        found = cls(rows, mean, np.ascontiguousarray(axes[:kept].T / scale, np.float32), sharpness or 1.0, spread)
+        return found if sharpness else replace(found, sharpness=found._most_recognised())
 
     @property
     def dim(self) -> int:
@@ -60,6 +67,21 @@ class Conditioner:
         """For each training picture the blend of all others. [M, d]"""
         starts = range(0, len(self.bank), CHUNK)
         return self.of(np.concatenate([self._blend(self.bank[s : s + CHUNK], own=s) for s in starts]))
+
+    def _most_recognised(self) -> float:
+        """The sharpness under which most pictures are among the nearest to the blend of all others."""
+        own = self.of(self.bank)
+        left_out = np.arange(0, len(own), -(-len(own) // CHUNK))
+        at = np.arange(len(left_out)), left_out
+        logits = self.bank[left_out] @ self.bank.T / self.spread
+        logits[at] = -np.inf
+        logits -= logits.max(axis=1, keepdims=True)
+
+        def recognised(sharpness: float) -> float:
+            scores = unit_rows(np.exp(sharpness * logits) @ own) @ unit_rows(own).T
+            return float(np.mean((scores > scores[at][:, None]).sum(axis=1) < RECOGNISED))
+
+        return max(SHARPNESS, key=recognised)
 
     def _blend(self, queries: np.ndarray, own: int | None = None) -> np.ndarray:
         logits = (queries @ self.bank.T) * (self.sharpness / self.spread)

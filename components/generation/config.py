@@ -24,7 +24,8 @@ class GeneratorConfig:
         width: channels at the coarsest grid; halved at every finer one.
         epochs, batch, learning_rate: of Adam; the rate falls to zero by a cosine.
         blended: share of the rows of a batch whose condition is made from their neighbours, as that of a text is.
-        sharpness: how much more the nearest of the neighbours count; see :class:`Conditioner`.
+        sharpness: how much more the nearest of the neighbours count; None: chosen on the pictures, see
+            :class:`Conditioner`.
         jitter: standard deviation of the noise on conditions, in units of their spread.
         kl_weight: of the VAE's divergence from the prior against the error per picture.
         pixel_weight: of the GAN's mean absolute error against its critic's score.
@@ -40,7 +41,7 @@ class GeneratorConfig:
     batch: int = 32
     learning_rate: float = 1e-3
     blended: float = 0.5
-    sharpness: float = 10.0
+    sharpness: float | None = None
     jitter: float = 0.1
     kl_weight: float = 1.0
     pixel_weight: float = 10.0
@@ -57,8 +58,9 @@ class GeneratorConfig:
         check_range("batch", self.batch, 2)
         for name in ("jitter", "kl_weight", "pixel_weight"):
             check_range(name, getattr(self, name), 0)
-        for name in ("learning_rate", "sharpness"):
-            check_range(name, getattr(self, name), 0, above=True)
+        check_range("learning_rate", self.learning_rate, 0, above=True)
+        if self.sharpness is not None:
+            check_range("sharpness", self.sharpness, 0, above=True)
         check_range("blended", self.blended, 0, 1)
         check_range("average", self.average, 0, 0.9999)
 

@@ -16,6 +16,7 @@ from components.alignment.protocol import Aligner, Pairs
 from components.alignment.registry import make_aligner
 from components.corpora.digit_domains import DigitDomains, digit_domains
 from components.evaluation.transfer import (
+    DISPLACED,
     MMD,
     ORACLE,
     SOURCE,
@@ -24,6 +25,7 @@ from components.evaluation.transfer import (
     oracle,
     source_only,
     summarise_transfer,
+    through_displacement,
     through_space,
 )
 from components.reporting.section import Section, percent
@@ -83,10 +85,11 @@ def _one(world: DigitDomains, seed: int) -> dict[str, float]:
         name: through_space(domains, uncorrected(aligner.fit(left, right, known)))
         for name, (aligner, known) in aligners.items()
     }
-    floor = source_only(domains)
-    assert floor is not None  # both domains have 64 columns
+    floor, moved = source_only(domains), through_displacement(domains, pairs)
+    assert floor is not None and moved is not None  # both domains have 64 columns
     return {
         **found,
+        DISPLACED: moved,
         MMD: through_space(domains, mmd_space(left, right, seed=seed)),
         SOURCE: floor,
         ORACLE: oracle(domains),

@@ -139,6 +139,7 @@ class _Judged:
             "nearer_than_heldout": self.memory.nearer,
             "texts": len(f["true"]),
             "training_pictures": len(f["training"]),
+            "sharpness": self.generator.conditioner.sharpness,
             "judge": JUDGE,
         }
 

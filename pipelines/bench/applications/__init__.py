@@ -6,4 +6,4 @@ Its parts tell the keys ``zero_shot``, ``arithmetic``, ``transfer``, ``universal
 
 from __future__ import annotations
 
-PARTS = ("space", "drawings", "generation", "control", "serve")
+PARTS = ("space", "corpora", "drawings", "generation", "control", "serve")

@@ -8,7 +8,7 @@ from pipelines.steps.control import measure_layout
 
 FULL: dict[str, Any] = {
     "layouts": ("fork", "island", "blank"),
-    "seeds": (0, 1, 2, 3, 4),
+    "seeds": tuple(range(10)),
     "sizes": (10, 30, 100, 300, 1000),
 }
 QUICK: dict[str, Any] = {"layouts": ("fork",), "seeds": (0, 1, 2), "sizes": (10, 100)}

@@ -14,10 +14,12 @@ from components.evaluation.transfer import (
     Domains,
     closed,
     commonest,
+    displaced,
     mmd_space,
     oracle,
     source_only,
     summarise_transfer,
+    through_displacement,
     through_space,
 )
 from components.transforms import Identity
@@ -56,6 +58,27 @@ def test_a_few_pairs_undo_a_rotation_that_defeats_source_only() -> None:
     assert through_space(made, Alignment(Identity(), Identity())) == floor  # no space is source-only
 
 
+def test_rows_are_displaced_as_the_pairs_show() -> None:
+    rng = np.random.default_rng(0)
+    left, rows = rng.normal(size=(40, 8)), rng.normal(size=(30, 8))
+    shift = rng.normal(size=8)
+    assert displaced(rows, Pairs(left, left + shift)) == pytest.approx(rows + shift)
+    bent = 0.3 * rng.normal(size=(8, 8))  # away from the identity as far as forty pairs say
+    away = np.linalg.norm(displaced(rows, Pairs(left, left + left @ bent)) - rows - rows @ bent)
+    assert away < 0.3 * np.linalg.norm(rows @ bent)
+    assert displaced(rows, Pairs(left[:1], left[:1] + shift)) == pytest.approx(rows + shift)
+
+
+def test_displacement_undoes_what_each_class_does_on_its_own() -> None:
+    """A shift, and a stretch of one direction, that source-only cannot know."""
+    stretch = np.diag([0.2, 1, 1, 1, 1, 1, 1, 1]).astype(np.float32)
+    made, pairs = domains(stretch)
+    moved = Domains(**{**vars(made), "target": made.target + 5, "labelled": made.labelled + 5})
+    floor, ours = source_only(moved), through_displacement(moved, Pairs(pairs.left, pairs.right + 5))
+    assert floor is not None and ours is not None and floor < 0.5
+    assert closed(ours, floor, oracle(moved)) > 0.8
+
+
 def test_shuffled_pairs_do_not_transfer() -> None:
     turn = np.linalg.qr(np.random.default_rng(5).normal(size=(8, 8)))[0].astype(np.float32)
     scores = []
@@ -82,9 +105,9 @@ def test_the_gap_is_a_share_and_needs_both_ends() -> None:
     assert "closed" not in summarise_transfer([{"space": 0.6, ORACLE: 1.0}])
 
 
-def test_domains_of_other_widths_have_no_source_only() -> None:
-    made, _ = domains(np.eye(8, 5, dtype=np.float32))
-    assert source_only(made) is None
+def test_domains_of_other_widths_have_no_source_only_and_no_displacement() -> None:
+    made, pairs = domains(np.eye(8, 5, dtype=np.float32))
+    assert source_only(made) is None and through_displacement(made, pairs) is None
 
 
 @pytest.mark.parametrize(

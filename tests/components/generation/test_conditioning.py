@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from components.files import Folder
-from components.generation.conditioning import Conditioner
+from components.generation.conditioning import SHARPNESS, Conditioner
+from components.transforms import unit_rows
 
 ROWS = np.random.default_rng(0).standard_normal((40, 8)).astype(np.float32)
 
@@ -51,6 +52,22 @@ def test_a_saved_conditioner_says_the_same(tmp_path: Path) -> None:
     again = Conditioner.load(folder, "c")
     np.testing.assert_allclose(again.blended(ROWS), ours.blended(ROWS), atol=1e-6)
     assert (again.sharpness, again.spread) == (ours.sharpness, ours.spread)
+
+
+def test_the_sharpness_whose_blends_are_recognised_is_chosen() -> None:
+    """Lines of pictures, a step apart: too soft a blend is the line's middle, too sharp a one the next picture."""
+    rng = np.random.default_rng(2)
+    starts, ways = rng.standard_normal((2, 12, 1, 6))
+    rows = (starts + ways * np.linspace(-1, 1, 40)[:, None] + 0.1 * rng.standard_normal((12, 40, 6))).reshape(-1, 6)
+
+    def recognised(sharpness: float) -> float:
+        made = Conditioner.fit(rows, dim=4, sharpness=sharpness)
+        scores = unit_rows(made.neighbours()) @ unit_rows(made.of(made.bank)).T
+        return float(np.mean((scores > np.diag(scores)[:, None]).sum(axis=1) < 10))
+
+    found = {s: recognised(s) for s in SHARPNESS}
+    chosen = Conditioner.fit(rows, dim=4).sharpness
+    assert SHARPNESS[0] < chosen < SHARPNESS[-1] and found[chosen] == max(found.values())
 
 
 def test_equal_pictures_do_not_divide_by_zero() -> None:

@@ -28,6 +28,8 @@ def test_curves_name_every_size() -> None:
         return {"success": {"mean": mean, "low": mean - 0.1, "high": mean + 0.1}}
 
     found = {"curve": {"100": share(0.8), "9": share(0.5)}, "direct": share(0.4), "averaged_states": share(0.45)}
+    found["gain"] = {"averaged_states": share(0.05)}
     figure = success_by_bridge({"fork": found})
     assert figure.csv.splitlines()[1:] == ["fork,9,0.5,0.4,0.6", "fork,100,0.8,0.7,0.9"]
+    assert "+5.0 (-5.0 to +15.0)" in figure.svg.decode()
     assert ">100<" in figure.svg.decode() and "mathdefault" not in figure.svg.decode()

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from components.errors import UserError
 from pipelines.bench import applications, flatten, merged, run_bench
+from pipelines.bench.applications.corpora import measure as measure_corpora
 from pipelines.bench.applications.drawings import measure as measure_drawings
-from pipelines.bench.applications.space import _closed, _lows, _zero_shot_goals
+from pipelines.bench.applications.space import _closed, lows, zero_shot_goals
 
 
 def test_parts_may_share_a_key_but_not_a_number() -> None:
@@ -52,6 +53,7 @@ def test_all_parts_are_measured_or_those_asked_for(monkeypatch: pytest.MonkeyPat
 def test_without_the_corpora_drawings_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ISTHMUS_CORPORA", "/nowhere")
     assert "is not there" in measure_drawings(quick=True)["transfer"]["drawings"]["absent"]
+    assert "is not there" in measure_corpora(quick=True)["arithmetic"]["openclipart"]["absent"]
 
 
 def test_goals_are_means_over_seeds_and_the_worst_lower_bound() -> None:
@@ -59,9 +61,7 @@ def test_goals_are_means_over_seeds_and_the_worst_lower_bound() -> None:
         methods = {"m": {"accuracy": {"mean": ours}}, "ridge-cca": {"accuracy": {"mean": base}}}
         return {"label": {"methods": methods, "chance": {"accuracy": 0.1}}}
 
-    found = {"zero_shot": {"emoji": {"seed 0": run(0.5, 0.4), "seed 1": run(0.3, 0.3)}}}
-    goals = _zero_shot_goals(found, "m")["label"]
+    goals = zero_shot_goals([run(0.5, 0.4), run(0.3, 0.3)], "m")["label"]
     assert goals["times_chance"] == pytest.approx(4.0) and goals["points_above_ridge_cca"] == pytest.approx(5.0)
-    gains = {n: {"gains": {"sum": {"a": {"low": low}}}} for n, low in (("seed 0", 0.02), ("seed 1", -0.01))}
-    assert _lows(gains) == {"sum": {"a": -0.01}}
+    assert lows([{"gains": {"sum": {"a": {"low": low}}}} for low in (0.02, -0.01)]) == {"sum": {"a": -0.01}}
     assert _closed({"closed": {"auto": {"mean": 0.9}, "shuffled pairs": {"mean": 0.0}}}) == {"auto": 0.9}
