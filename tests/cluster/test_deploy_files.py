@@ -1,6 +1,7 @@
 """Deployment files: versions are the project's own, fields are those of the schemas, and nothing secret is in them.
 
-No package ships KubeRay's schemas: its fields are compared with a list from its reference (v1.6.2).
+Pods and the kinds of Kubernetes itself are checked against its published schemas. No package ships KubeRay's: its
+fields are compared with a list from its reference (v1.6.2).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -22,10 +24,7 @@ CLUSTER = {
 }  # fmt: skip
 GROUP = {"groupName", "replicas", "minReplicas", "maxReplicas", "rayStartParams", "template"}
 JOB = {"submissionMode", "entrypoint", "backoffLimit", "deletionStrategy", "rayClusterSpec"}
-POD = {"securityContext", "containers", "volumes"}
-CONTAINER = {
-    "name", "image", "ports", "env", "envFrom", "resources", "volumeMounts", "command", "args", "readinessProbe",
-}  # fmt: skip
+KUBERNETES = "1.37"
 
 
 def pinned(package: str) -> str:
@@ -93,6 +92,17 @@ def test_clusters_have_only_fields_of_kuberay_and_ask_for_a_token(spec: dict[str
     assert len(gpus) == 1
 
 
+def test_kubernetes_takes_the_pods_and_its_own_kinds() -> None:
+    own = [d for n in ("raycluster.yaml", "mlflow-server.yaml") for d in documents(n) if d["apiVersion"] != "ray.io/v1"]
+    assert len(own) == 7
+    wrapped = [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": pod} for pod in every_pod()]
+    for document in (*own, *wrapped):
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    wrong = {**wrapped[0], "spec": {**wrapped[0]["spec"], "volume": []}}
+    with pytest.raises(kubernetes_validate.ValidationError, match="volume"):
+        kubernetes_validate.validate(wrong, KUBERNETES, strict=True)
+
+
 def test_both_run_the_same_cluster() -> None:
     assert clusters()[0] == clusters()[1]
 
@@ -115,12 +125,10 @@ def test_pods_mount_what_they_declare() -> None:
     }  # fmt: skip
     assert len(every_pod()) == 8
     for pod in every_pod():
-        assert set(pod) <= POD
         volumes = {v["name"]: v for v in pod.get("volumes", [])}
         for volume in volumes.values():
             assert "persistentVolumeClaim" not in volume or volume["persistentVolumeClaim"]["claimName"] in claims
         for container in pod["containers"]:
-            assert set(container) <= CONTAINER
             assert {m["name"] for m in container["volumeMounts"]} - set(volumes) <= {"data"}  # a StatefulSet's own
 
 
