@@ -57,9 +57,9 @@ _CURVES = {
 }
 _CONTROL = {"layouts": ["fork", "island", "blank"], "seeds": [0, 1, 2], "sizes": [10, 100, 1000]}
 APPLICATIONS: dict[str, Application] = {
-    "zero-shot": Application(key="zero_shot"),
-    "digits-zero-shot": Application(needs=(), key="zero_shot_digits", config=tuple(_DIGITS.items())),
-    "arithmetic": Application(key="arithmetic", version="3"),
+    "zero-shot": Application(key="zero_shot", version="2"),
+    "digits-zero-shot": Application(needs=(), key="zero_shot_digits", version="2", config=tuple(_DIGITS.items())),
+    "arithmetic": Application(key="arithmetic", version="4"),
     "transfer": Application(key="transfer", version="2"),
     "digits-transfer": Application(
         needs=(),
@@ -68,8 +68,8 @@ APPLICATIONS: dict[str, Application] = {
         config=(("kinds", ["rotated", "waves"]), ("pairs", 30), ("seeds", [0, 1, 2, 3, 4])),
     ),
     "generation": Application(needs=("spaces", "corpora", "generators"), key="generation"),
-    "control": Application(needs=(), key="control", config=tuple(_CONTROL.items())),
-    "universality": Application(needs=("spaces", "corpora", "spectral"), key="universality"),
+    "control": Application(needs=(), key="control", version="2", config=tuple(_CONTROL.items())),
+    "universality": Application(needs=("spaces", "corpora", "spectral"), key="universality", version="2"),
     "budget-curves": Application(needs=("corpora",), key="curves", config=tuple(_CURVES.items())),
 }
 
@@ -91,7 +91,7 @@ class EvaluateGraph(AlignGraph):
         options = {"recipe": self.recipe.model_dump(mode="json"), "keys": {n: APPLICATIONS[n].key for n in self.names}}
         config = {"order": list(self.names), "exported": self.recipe.exported}
         inputs = {**made, "splits": self.splits}
-        return Graph.of(self._step("applications", config=config, inputs=inputs, options=options))
+        return Graph.of(self._step("applications", version="2", config=config, inputs=inputs, options=options))
 
     def _application(self, name: str) -> Step:
         about = APPLICATIONS[name]

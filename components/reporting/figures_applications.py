@@ -51,7 +51,8 @@ def bars(
                 panel.axvline(chance[what], color=INK, lw=1, dashes=DASHES_OF_CHANCE)
             panel.set_xlim(0, min(1.12, 1.18 * max(v["high"] for v in rows.values()) + 0.02))
             panel.set_title(words(what))
-            panel.set_xlabel(axis)
+            panel.set_xlabel(f"{axis}, %")
+            panel.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f}")
         alt = "; ".join(
             f"{what}: " + ", ".join(f"{row} {100 * v['mean']:.0f} %" for row, v in rows.items())
             for what, rows in panels.items()
@@ -75,6 +76,7 @@ def universality(walks: Mapping[str, Any], cosines: Mapping[str, Any], angles: M
         )
         walk.set_title("distance of the random walks")
         walk.set_yticks([])
+        walk.locator_params(axis="x", nbins=5)
         centres = (np.array(cosines["bins"][1:]) + np.array(cosines["bins"][:-1])) / 2
         cosine.plot(centres, cosines["others"], color=GREY, dashes=DASHES_OF_CHANCE, label="other combinations")
         cosine.plot(centres, cosines["true"], color=BLUE, label="true pairs")

@@ -6,6 +6,7 @@ decoded and encoded again, and the page's own policy forbids scripts and any req
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,7 @@ def environment() -> Any:
         "rank": lambda rank: f"{rank:,.0f}" if float(rank).is_integer() else f"{rank:,.1f}",
         "csv_uri": lambda text: data_uri(text.encode(), "text/csv"),
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
+        "unbroken": lambda text: re.sub(r" (?=[±%=]) ?|(?<=[±=]) ", "\u00a0", text),
     }
     return made
 

@@ -162,20 +162,24 @@ def transfer_section(title: str, name: str, finding: str, panels: dict[str, Any]
         title=title,
         caption="Accuracy on held-out rows of the domain whose labels were not used; 95 % intervals over draws.",
     )
+    shares = [name for v in panels.values() for name in v.get("closed", {})]
     rows = [
-        [panel, row, percent(a), percent(v["closed"][row]) if row in v.get("closed", {}) else "–"]
+        [panel, row, percent(a), *([percent(v["closed"][row]) if row in v["closed"] else "–"] if shares else [])]
         for panel, v in panels.items()
         for row, a in v["accuracy"].items()
     ]
+    moved = (
+        " Displaced: every source row is moved by what the known pairs show for rows like it. Gap closed: between"
+        " source only and oracle."
+    )
     return Section(
         title=title,
         finding=finding,
-        about="The classifier is a vote of the ten nearest labelled rows of the source. Displaced: where both sides"
-        " have the same columns, every source row is moved by what the known pairs show for rows like it. MMD only:"
-        " whitened principal components, the source moved by a residual net until the two clouds agree, no pair known."
-        " Oracle: the vote of the target's own labelled rows. Gap closed: between source only and oracle.",
+        about="The classifier is a vote of the ten nearest labelled rows of the source. MMD only: whitened principal"
+        " components, the source moved by a residual net until the two clouds agree, no pair known. Oracle: the vote of"
+        f" the target's own labelled rows.{moved if shares else ''}",
         figures=[figure],
         words=2,
-        columns=("domains", "classifier", "accuracy, %", "gap closed, %"),
+        columns=("domains", "classifier", "accuracy, %", *(("gap closed, %",) if shares else ())),
         rows=rows,
     )

@@ -21,7 +21,7 @@ def section() -> Section:
     shown = Shown(title="<script>alert(1)</script>", hit=True)
     return Section(
         title="Something",
-        finding="half of it is found",
+        finding="50 ± 3 % of it is found",
         figures=[figure],
         columns=("what", "found, %"),
         rows=[["ours", "50"]],
@@ -42,6 +42,7 @@ def test_the_page_escapes_names_and_tells_what_is_absent() -> None:
     sections = {"one": section(), "two": Section(title="Other", finding="no labels", absent=True)}
     page = render_applications("T", sections, tiles=[("7", "pairs")], recipe="name: x")
     assert "<script>" not in page and "&lt;script&gt;" in page and "item hit" in page
+    assert "50\u00a0±\u00a03\u00a0% of it is found" in page  # a number stays on one line
     assert "Not measured here" in page and "no labels" in page and page.count("<table>") == 1
     assert page == render_applications("T", sections, tiles=[("7", "pairs")], recipe="name: x")
 
