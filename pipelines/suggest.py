@@ -11,9 +11,10 @@ from rich.console import Console
 from cluster.workflow.graph import Graph
 from cluster.workflow.results import State
 from cluster.workflow.step import Step
+from components.checks import check_one_of, check_range
 from components.errors import UserError
 from components.files import Folder
-from components.pairing.config import SIDES, CoverageConfig, one_of
+from components.pairing.config import SIDES, CoverageConfig
 from pipelines.align import SIDES as BOTH
 from pipelines.align import CorpusGraph, Engine, pair_files
 from pipelines.home import Home
@@ -41,9 +42,8 @@ class SuggestConfig:
     coverage: CoverageConfig = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.budget < 1:
-            raise UserError(f"{self.budget} is not allowed", where="budget", do="give at least 1")
-        one_of("side", self.side, SIDES)
+        check_range("budget", self.budget, 1)
+        check_one_of("side", self.side, SIDES)
         object.__setattr__(self, "coverage", CoverageConfig(method=self.method))
 
 

@@ -13,9 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from components.alignment.checks import check_range
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired, plain_views, raw_variant
+from components.checks import check_range
 from components.transforms import Spec, Tensors, Transform, unit_rows
 
 FRACTIONS = (1 / 3, 0.1, 1.0)

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from components.alignment.candidates import CANDIDATES, FEWEST_PAIRS, LINEAR, CandidateFit, fit_candidate
-from components.alignment.checks import check_range
 from components.alignment.ensemble import combine, spread_of
 from components.alignment.hubness import HubnessConfig, correct
 from components.alignment.nested import Block, PairScores
@@ -26,6 +25,7 @@ from components.alignment.procrustes import Procrustes
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.selection import at_most
 from components.alignment.tuned import make_ground, on_encoder_rows, with_views
+from components.checks import check_one_of, check_range
 from components.errors import UserError
 
 
@@ -92,11 +92,8 @@ class Auto:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        unknown = [c for c in self.candidates if c not in CANDIDATES]
-        if unknown:
-            raise UserError(
-                f"{unknown[0]!r} is not known", where="candidates", do=f"choose from {', '.join(CANDIDATES)}"
-            )
+        for name in self.candidates:
+            check_one_of("candidates", name, CANDIDATES)
         check_range("max_pairs", self.max_pairs, FEWEST_PAIRS)
 
     def fit(self, left: np.ndarray, right: np.ndarray, pairs: Pairs) -> Alignment:

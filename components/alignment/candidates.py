@@ -24,7 +24,7 @@ from components.alignment.self_training import SelfTraining
 from components.alignment.spectral_transport import SpectralTransport
 from components.alignment.tuned import Ground, MakeFamily, make_ground, with_views
 from components.alignment.views import Views
-from components.errors import UserError
+from components.checks import check_one_of
 
 FEWEST_PAIRS = 10
 
@@ -108,8 +108,7 @@ def fit_candidate(
     Raises:
         UserError: unknown name, too few pairs, or too few unpaired rows for a graph.
     """
-    if name not in CANDIDATES:
-        raise UserError(f"{name!r} is not known", where="candidates", do=f"choose from {', '.join(CANDIDATES)}")
+    check_one_of("candidates", name, CANDIDATES)
     check_fit(left, right, pairs, needed=FEWEST_PAIRS, why="cross-validation of candidates")
     start, entry = time.process_time(), CANDIDATES[name]
     ground = ground or make_ground(left, right, seed=seed)

@@ -39,16 +39,3 @@ def check_fit(left: np.ndarray, right: np.ndarray, pairs: Pairs, *, needed: int,
             check_rows(rows, f"the unpaired {name} rows")
             if rows.shape[1] != known.shape[1]:
                 raise UserError(f"unpaired {name} rows have {rows.shape[1]} values, paired ones {known.shape[1]}")
-
-
-def check_range(
-    name: str, value: float | None, low: float, high: float = np.inf, *, above: bool = False, optional: bool = False
-) -> None:
-    """Raise UserError unless ``low <= value <= high`` (``low < value`` with ``above``); None passes if ``optional``."""
-    if value is None and optional:
-        return
-    number = not isinstance(value, bool) and isinstance(value, int | float)
-    if number and (low < value if above else low <= value) and value <= high:  # type: ignore[operator]
-        return
-    bounds = f"{'above' if above else 'at least'} {low:g}" + (f" and at most {high:g}" if np.isfinite(high) else "")
-    raise UserError(f"{value!r} is not allowed", where=name, do=f"give a number {bounds}")

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from components.alignment.checks import check_fit, check_range
+from components.alignment.checks import check_fit
 from components.alignment.heads import MLPHead
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.ridge_cca import RidgeCCA, canonical_parts
 from components.alignment.selection import at_most
-from components.errors import UserError
+from components.checks import check_one_of, check_range
 from components.transforms import Linear
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ class Contrastive:
         check_range("weight_decay", self.weight_decay, 0)
         check_range("holdout", self.holdout, 0.05, 0.5)
         check_range("max_pairs", self.max_pairs, 10)
-        allowed = ("random",) if self.hidden else ("random", "csa")
-        if self.start not in allowed:
-            raise UserError(f"{self.start!r} is not allowed", where="start", do=f"choose from {', '.join(allowed)}")
+        check_one_of("start", self.start, ("random",) if self.hidden else ("random", "csa"))
 
     def fit(self, left: np.ndarray, right: np.ndarray, pairs: Pairs) -> Alignment:
         """Fit on the pairs alone.

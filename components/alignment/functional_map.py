@@ -19,11 +19,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from components.alignment.checks import check_range
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.shaping import Columns
 from components.alignment.tuned import Candidate, Family, TunedAligner, Unpaired, Variant
 from components.alignment.views import Views
+from components.checks import check_range
 from components.transforms import Chain, Concat, Linear, UnitRows
 
 DIMS = (100, 50)

@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from components.alignment import kernel_ridge, ridge_cca
-from components.alignment.checks import check_range
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.shaping import Scale
 from components.alignment.tuned import Candidate, Family, TunedAligner, Unpaired, Variant
 from components.alignment.views import View, Views
+from components.checks import check_range
 from components.transforms import Chain, Concat, Transform, UnitRows
 
 DIFFUSION_TIME = 2.0

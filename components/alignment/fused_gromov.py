@@ -20,7 +20,6 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from components.alignment import ridge_cca
-from components.alignment.checks import check_range
 from components.alignment.kernel_ridge import KernelMap, kernel
 from components.alignment.linalg import thin_svd
 from components.alignment.procrustes import project
@@ -28,6 +27,7 @@ from components.alignment.protocol import Alignment, Pairs
 from components.alignment.shaping import Columns
 from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired, Variant, plain_views
 from components.alignment.views import View
+from components.checks import check_one_of, check_range
 from components.errors import UserError
 from components.transforms import Chain, Concat, Transform, UnitRows, unit_rows
 
@@ -63,8 +63,7 @@ class FusedGromov(TunedAligner):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.distances not in {"diffusion", "cosine"}:
-            raise UserError(f"{self.distances!r} is not allowed", where="distances", do="choose diffusion or cosine")
+        check_one_of("distances", self.distances, ("diffusion", "cosine"))
         if not self.maps or not set(self.maps) <= set(MAPS):
             raise UserError(f"{self.maps!r} is not allowed", where="maps", do=f"choose from {', '.join(MAPS)}")
         check_range("landmarks", self.landmarks, 2, 1000)

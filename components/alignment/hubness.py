@@ -17,10 +17,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from components.alignment.checks import check_range
 from components.alignment.protocol import Aligner, Alignment, Pairs
 from components.alignment.sampling import sample_rows
-from components.errors import UserError
+from components.checks import check_one_of, check_range
 from components.transforms import Chain, Spec, Tensors, Transform
 
 Kind = Literal["potential", "csls"]
@@ -44,10 +43,7 @@ class HubnessConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise UserError(
-                f"{self.kind!r} is not allowed", where="kind", do=f"choose one of {', '.join(get_args(Kind))}"
-            )
+        check_one_of("kind", self.kind, get_args(Kind))
         check_range("bank", self.bank, 2)
         check_range("neighbours", self.neighbours, 1)
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.alignment.checks import check_fit, check_range
+from components.alignment.checks import check_fit
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.selection import at_most, cross_validate
+from components.checks import check_range
 from components.errors import UserError
 from components.transforms import Chain, Concat, Spec, Tensors, Transform, UnitRows, unit_rows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from components.checks import check_range
 from components.errors import UserError
 
 
@@ -30,15 +31,15 @@ class MMDConfig:
     bandwidths: tuple[float, ...] = (0.5, 1.0, 2.0)
 
     def __post_init__(self) -> None:
-        checks = (
-            ("widths", bool(self.widths) and min(self.widths, default=0) >= 1, "one or more layers, each 1 or wider"),
-            ("batch", self.batch >= 2, "2 or more"),
-            ("learning_rate", self.learning_rate > 0, "above 0"),
-            ("epochs", self.epochs >= 1, "1 or more"),
-            ("pair_weight", self.pair_weight >= 0, "0 or more"),
-            ("validation_fraction", 0 < self.validation_fraction < 0.4, "between 0 and 0.4"),
-            ("bandwidths", bool(self.bandwidths) and min(self.bandwidths, default=0) > 0, "one or more, above 0"),
-        )
-        for name, good, allowed in checks:
-            if not good:
-                raise UserError(f"{name} is {getattr(self, name)}", where=f"mmd.{name}", do=f"allowed: {allowed}")
+        for name in ("widths", "bandwidths"):
+            if not getattr(self, name):
+                raise UserError(f"{name} is empty", where=f"mmd.{name}", do="give one or more")
+        for width in self.widths:
+            check_range("mmd.widths", width, 1)
+        for bandwidth in self.bandwidths:
+            check_range("mmd.bandwidths", bandwidth, 0, above=True)
+        check_range("mmd.batch", self.batch, 2)
+        check_range("mmd.learning_rate", self.learning_rate, 0, above=True)
+        check_range("mmd.epochs", self.epochs, 1)
+        check_range("mmd.pair_weight", self.pair_weight, 0)
+        check_range("mmd.validation_fraction", self.validation_fraction, 0, 0.4, above=True, below=True)

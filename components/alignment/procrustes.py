@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.alignment.checks import check_fit, check_range
+from components.alignment.checks import check_fit
 from components.alignment.linalg import thin_svd
 from components.alignment.protocol import Alignment, Pairs
+from components.checks import check_range
 from components.transforms import Chain, Linear, UnitRows
 
 

@@ -22,6 +22,7 @@ from components.alignment.semi_cca import SemiCCA
 from components.alignment.spectral_transport import SpectralTransport
 from components.alignment.teacher_plan import TeacherPlan
 from components.alignment.wasserstein_procrustes import WassersteinProcrustes
+from components.checks import check_one_of
 from components.errors import UserError
 
 
@@ -101,8 +102,7 @@ BASELINES = ("ridge-cca", "procrustes", "kernel-ridge", "contrastive")
 
 def find_method(name: str) -> Method:
     """Raises UserError for an unknown name, naming the known ones."""
-    if name not in METHODS:
-        raise UserError(f"{name!r} is not known", where="aligner", do=f"choose one of {', '.join(METHODS)}")
+    check_one_of("aligner", name, METHODS)
     return METHODS[name]
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.alignment.checks import check_fit, check_range
+from components.alignment.checks import check_fit
 from components.alignment.linalg import ThinSVD, mean_square_norm, thin_svd
 from components.alignment.preprocess import column_scales
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.selection import cross_validate
+from components.checks import check_range
 from components.transforms import Chain, Linear, Transform, UnitRows
 
 # In order of preference: of candidates that cross-validation cannot tell apart, the first wins.

@@ -12,10 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from components.alignment.checks import check_range
 from components.alignment.linalg import thin_svd
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.tuned import Candidate, Family, TunedAligner, Unpaired, plain_views, raw_variant
+from components.checks import check_range
 from components.transforms import Chain, Concat, Linear, UnitRows, unit_rows
 
 RIDGES = (0.5, 0.1, 0.02, 2.0, 8.0)

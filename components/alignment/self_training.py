@@ -14,10 +14,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from components.alignment.checks import check_range
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.semi_cca import Reduced, Spectrum, canonical_path, cross_covariance, reduce_world
 from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired
+from components.checks import check_range
 from components.transport.numpy_plan import balanced_plan
 
 GAMMA = 1.0

@@ -14,12 +14,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from components.alignment.checks import check_range
 from components.alignment.linalg import column_signs, thin_svd
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.sampling import sample_rows
 from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired, Variant, plain_views
 from components.alignment.views import View, Views
+from components.checks import check_range
 from components.transforms import Chain, Linear, Transform, UnitRows, unit_rows
 
 SHRINKAGES = (0.9, 0.5, 0.1, 0.98)

@@ -19,7 +19,6 @@ from typing import ClassVar
 import numpy as np
 
 from components.alignment import ridge_cca
-from components.alignment.checks import check_range
 from components.alignment.ensemble import combine
 from components.alignment.functional_map import column_weights, fit_map, moments
 from components.alignment.fused import fused_rows
@@ -28,6 +27,7 @@ from components.alignment.sampling import sample_rows
 from components.alignment.shaping import Columns
 from components.alignment.tuned import Candidate, Family, TunedAligner, Unpaired, Variant
 from components.alignment.views import View, Views
+from components.checks import check_range
 from components.transforms import Chain, Concat, Linear, UnitRows
 from components.transport.numpy_plan import balanced_plan
 

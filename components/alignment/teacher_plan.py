@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from components.alignment import ridge_cca
-from components.alignment.checks import check_range
 from components.alignment.families import csa_family, kernel_ridge_family
 from components.alignment.nested import Tuned, tune
 from components.alignment.protocol import Alignment, Pairs
@@ -31,6 +30,7 @@ from components.alignment.tuned import (
     plain_views,
     raw_variant,
 )
+from components.checks import check_range
 from components.errors import UserError
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.alignment.checks import check_range
 from components.alignment.sampling import sample_rows
 from components.alignment.shaping import Columns
+from components.checks import check_range
 from components.errors import UserError
 from components.transforms import Concat, Identity, Transform
 

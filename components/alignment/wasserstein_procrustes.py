@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.alignment.checks import check_range, check_rows
+from components.alignment.checks import check_rows
 from components.alignment.linalg import thin_svd
 from components.alignment.protocol import Alignment, Pairs
+from components.checks import check_range
 from components.errors import UserError
 from components.transforms import Chain, Linear, UnitRows, unit_rows
 

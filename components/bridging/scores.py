@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from components.alignment.checks import check_range
 from components.bridging.bridge import Bridge
 from components.bridging.critic import CriticPair
+from components.checks import check_range
 from components.errors import UserError
 
 _NAMED = 5  # queries that a warning names

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from components.alignment.checks import check_range, check_rows
+from components.alignment.checks import check_rows
 from components.alignment.heads import Perceptron
 from components.alignment.protocol import Pairs
 from components.bridging.bridge import Bridge
 from components.bridging.critic import KINDS, Critic, CriticPair, Kind
+from components.checks import check_range
 from components.errors import UserError
 from components.files import Place
 from components.objectives.comparison import cross_entropy

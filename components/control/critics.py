@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.alignment.checks import check_range
 from components.alignment.protocol import Pairs
 from components.bridging.bridge import Bridge
 from components.bridging.training import CriticTraining, TrainedCritics, train_critics
+from components.checks import check_range
 from components.control.maze import Maze
 from components.control.walks import wander
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.control.critics import MazeCritics
 from components.control.policies import DIRECTIONS, Score
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.alignment.protocol import Pairs
+from components.checks import check_one_of
 from components.errors import UserError
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -76,8 +77,7 @@ def digit_domains(kind: str, num_pairs: int, seed: int) -> DigitDomains:
 def _changed(kind: str, pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if kind == "rotated":
         return 1.0 - np.rot90(pictures, axes=(1, 2)).reshape(len(pictures), -1)
-    if kind != "waves":
-        raise UserError(f"{kind!r} is not known", where="kind", do=f"choose from {', '.join(KINDS)}")
+    check_one_of("kind", kind, KINDS)
     pixels = pictures.reshape(len(pictures), -1) - 0.5
     angles = pixels @ rng.standard_normal((pixels.shape[1], WAVES)) / WAVE_LENGTH + rng.uniform(0, 2 * np.pi, WAVES)
     return np.cos(angles) @ rng.standard_normal((WAVES, pixels.shape[1])) / np.sqrt(WAVES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from components.checks import check_one_of, check_range
 from components.corpora.hashing import seeded_order
 from components.embeddings import Embeddings
 from components.errors import UserError
@@ -85,11 +86,9 @@ class CutConfig:
 
     def __post_init__(self) -> None:
         for name, allowed in (("protocol", PROTOCOLS), ("split", SPLITS)):
-            if getattr(self, name) not in allowed:
-                raise UserError(f"{getattr(self, name)!r} is not known", where=name, do=f"one of {', '.join(allowed)}")
+            check_one_of(name, getattr(self, name), allowed)
         for name in ("gallery", "pool"):
-            if getattr(self, name) < 2:
-                raise UserError(f"{getattr(self, name)} is too few", where=name, do="give at least 2")
+            check_range(name, getattr(self, name), 2)
 
 
 def cut(table: PairedRows, config: CutConfig) -> Cut:

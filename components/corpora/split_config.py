@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from components.checks import check_one_of, check_range
 from components.errors import UserError
 
 UNPAIRED = ("disjoint", "all")
@@ -31,18 +32,11 @@ class SplitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(
-            self.pairs_budget is None or self.pairs_budget == 0 or self.pairs_budget >= 2,
-            "pairs_budget",
-            self.pairs_budget,
-            "null, 0 or at least 2",
-        )
-        _require(0 < self.heldout_fraction < 1, "heldout_fraction", self.heldout_fraction, "between 0 and 1")
-        _require(self.heldout_max >= 2, "heldout_max", self.heldout_max, "at least 2")
-        _require(self.draws >= 2, "draws", self.draws, "at least 2")
-        _require(self.unpaired in UNPAIRED, "unpaired", self.unpaired, f"one of {', '.join(UNPAIRED)}")
-
-
-def _require(holds: bool, name: str, value: object, allowed: str) -> None:
-    if not holds:
-        raise UserError(f"{value!r} is not allowed", where=name, do=f"it must be {allowed}")
+        if self.pairs_budget is not None and self.pairs_budget != 0 and self.pairs_budget < 2:
+            raise UserError(
+                f"{self.pairs_budget!r} is not allowed", where="pairs_budget", do="give null, 0 or at least 2"
+            )
+        check_range("heldout_fraction", self.heldout_fraction, 0, 1, above=True, below=True)
+        check_range("heldout_max", self.heldout_max, 2)
+        check_range("draws", self.draws, 2)
+        check_one_of("unpaired", self.unpaired, UNPAIRED)

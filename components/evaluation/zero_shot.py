@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.errors import UserError
 from components.evaluation.intervals import t_interval
 from components.transforms import Transform, unit_rows

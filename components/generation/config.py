@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.errors import UserError
 
 KINDS = ("vae", "gan")

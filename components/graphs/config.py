@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from components.errors import UserError
+from components.checks import check_one_of, check_range
 
 Scale = Literal["local", "global"]
 Policy = Literal["bridge", "largest", "error"]
@@ -33,16 +33,8 @@ class GraphConfig:
     exact_below: int = 20_000
 
     def __post_init__(self) -> None:
-        if self.neighbours < 2:
-            raise UserError(f"neighbours is {self.neighbours}", where="graph.neighbours", do="allowed: 2 or more")
-        if not 1 <= self.scale_k <= self.neighbours:
-            raise UserError(f"scale_k is {self.scale_k}", where="graph.scale_k", do=f"allowed: 1 to {self.neighbours}")
-        if not 0.0 <= self.density <= 1.0:
-            raise UserError(f"density is {self.density}", where="graph.density", do="allowed: 0 to 1")
-        _one_of("graph.scale", self.scale, get_args(Scale))
-        _one_of("graph.components", self.components, get_args(Policy))
-
-
-def _one_of(where: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UserError(f"{value!r} is not known", where=where, do=f"allowed: {', '.join(allowed)}")
+        check_range("graph.neighbours", self.neighbours, 2)
+        check_range("graph.scale_k", self.scale_k, 1, self.neighbours)
+        check_range("graph.density", self.density, 0, 1)
+        check_one_of("graph.scale", self.scale, get_args(Scale))
+        check_one_of("graph.components", self.components, get_args(Policy))

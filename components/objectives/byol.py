@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.errors import UserError
 from components.objectives.protocol import Criterion, GlobalBatch, Scored, check_batch, unit_rows
 

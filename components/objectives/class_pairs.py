@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from components.alignment.checks import check_range
+from components.checks import check_one_of, check_range
 from components.errors import UserError
 
 PAIRINGS = ("arbitrary", "distinct", "identical")
@@ -31,10 +31,7 @@ class ClassPairs:
 
     def __post_init__(self) -> None:
         check_range("same_share", self.same_share, 0, 1)
-        if self.pairing not in PAIRINGS:
-            raise UserError(
-                f"{self.pairing!r} is not allowed", where="pairing", do=f"give one of {', '.join(PAIRINGS)}"
-            )
+        check_one_of("pairing", self.pairing, PAIRINGS)
         if self.pairing == "distinct" and self.same_share < LEAST_SAME:
             raise UserError(
                 "pairs of different classes alone pull nothing of one class together: across two kinds of data such an"

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from components.alignment.checks import check_range
-from components.errors import UserError
+from components.checks import check_one_of, check_range
 from components.objectives.protocol import GlobalBatch, check_batch, unit_rows
 from components.transport.config import SinkhornConfig
 from components.transport.plan import EntropicPlan
@@ -53,8 +52,7 @@ class Contrast:
 
     def __post_init__(self) -> None:
         check_range("epsilon", self.epsilon, 0, above=True)
-        if self.among not in AMONG:
-            raise UserError(f"{self.among!r} is not allowed", where="among", do=f"give one of {', '.join(AMONG)}")
+        check_one_of("among", self.among, AMONG)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.errors import UserError
 from components.objectives.protocol import Criterion, GlobalBatch, Scored, check_classes, check_num_classes
 

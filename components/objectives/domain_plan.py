@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.objectives.comparison import Projected, compare, plan_metrics, project
 from components.objectives.gca_ince import between_views
 from components.objectives.protocol import Criterion, GlobalBatch, Scored, check_classes

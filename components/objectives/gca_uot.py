@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.objectives.comparison import Comparison, Projected, compare, plan_metrics, project
 from components.objectives.gca_ince import between_views, biased_cross_entropy
 from components.objectives.protocol import Criterion, GlobalBatch, Scored

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.objectives.comparison import (
     Comparison,
     Contrast,

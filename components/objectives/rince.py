@@ -11,7 +11,7 @@ from math import log
 
 import torch
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.objectives.comparison import Comparison, Contrast, compare
 from components.objectives.protocol import Criterion, GlobalBatch, Scored
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.errors import UserError
 from components.objectives.class_pairs import ClassPairs, PairLoss, masks, pair_loss
 from components.objectives.comparison import compare, cross_entropy

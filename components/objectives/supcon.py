@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.objectives.comparison import compare
 from components.objectives.protocol import Criterion, GlobalBatch, Scored, check_classes, check_num_classes
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.errors import UserError
 from components.objectives.comparison import compare, plan_metrics
 from components.objectives.protocol import Criterion, GlobalBatch, Scored

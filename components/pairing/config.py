@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.errors import UserError
+from components.checks import check_one_of, check_range
 
 METHODS = ("facility-location", "k-medoids", "kernel-variance")
 SIDES = ("left", "right", "both")
@@ -43,20 +42,9 @@ class CoverageConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        one_of("method", self.method, METHODS)
-        _require(self.sharpness > 0, "sharpness", self.sharpness, "above 0")
-        _require(-2 <= self.density <= 2, "density", self.density, "between -2 and 2")
-        _require(self.ridge > 0, "ridge", self.ridge, "above 0")
-        _require(self.max_targets >= 16, "max_targets", self.max_targets, "at least 16")
-        _require(self.shard_rows >= 16, "shard_rows", self.shard_rows, "at least 16")
-
-
-def one_of(where: str, value: str, allowed: Sequence[str]) -> None:
-    """Raise UserError unless ``value`` is among ``allowed``."""
-    if value not in allowed:
-        raise UserError(f"{value!r} is not known", where=where, do=f"allowed: {', '.join(allowed)}")
-
-
-def _require(holds: bool, name: str, value: object, allowed: str) -> None:
-    if not holds:
-        raise UserError(f"{value!r} is not allowed", where=name, do=f"it must be {allowed}")
+        check_one_of("method", self.method, METHODS)
+        check_range("sharpness", self.sharpness, 0, above=True)
+        check_range("density", self.density, -2, 2)
+        check_range("ridge", self.ridge, 0, above=True)
+        check_range("max_targets", self.max_targets, 16)
+        check_range("shard_rows", self.shard_rows, 16)

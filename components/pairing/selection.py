@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from components.checks import check_one_of, check_range
 from components.embeddings import Embeddings
 from components.errors import UserError
-from components.pairing.config import SELECTIONS, SIDES, CoverageConfig, one_of
+from components.pairing.config import SELECTIONS, SIDES, CoverageConfig
 from components.pairing.coverage import choose
 from components.pairing.rows import hash_order
 from components.pairing.sequential import Committee, SequentialConfig
@@ -63,8 +64,8 @@ def select_from(
     sequential: SequentialConfig | None = None,
 ) -> list[Pair]:
     """:func:`select_pairs` with rows that are prepared already, with the same seed."""
-    one_of("pairs_selection", how, SELECTIONS)
-    one_of("side", side, SIDES)
+    check_one_of("pairs_selection", how, SELECTIONS)
+    check_one_of("side", side, SIDES)
     _check(pool, budget)
     pairs = [pool[n] for n in hash_order([f"{a}\x1f{b}" for a, b in pool], seed)]
     if how == "random":
@@ -102,8 +103,7 @@ class _Choice:
 
 
 def _check(pool: Sequence[Pair], budget: int) -> None:
-    if budget < 1:
-        raise UserError(f"{budget} is not allowed", where="pairs_budget", do="give at least 1")
+    check_range("pairs_budget", budget, 1)
     if len(pool) < budget:
         what = f"a budget of {budget} is larger than the pool of {len(pool)} pairs"
         raise UserError(what, where="pairs_budget", do=f"set it to at most {len(pool)}")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from components.checks import check_range
 from components.embeddings import Embeddings
-from components.errors import UserError
 from components.pairing.config import CoverageConfig
 from components.pairing.rows import CHUNK
 from components.pairing.suggest import Pair, Sides, side_of, suggest_from
@@ -46,11 +46,9 @@ class SequentialConfig:
 
     def __post_init__(self) -> None:
         for name, least in (("batch", 1), ("members", 2), ("trust", 0)):
-            if getattr(self, name) < least:
-                raise UserError(f"{getattr(self, name)!r} is not allowed", where=name, do=f"give at least {least}")
+            check_range(name, getattr(self, name), least)
         for name in ("sharpness", "ridge"):
-            if getattr(self, name) <= 0:
-                raise UserError(f"{getattr(self, name)!r} is not allowed", where=name, do="give a number above 0")
+            check_range(name, getattr(self, name), 0, above=True)
 
 
 def suggest_next(

@@ -7,9 +7,9 @@ from itertools import chain, zip_longest
 
 import numpy as np
 
+from components.checks import check_one_of, check_range
 from components.embeddings import Embeddings
-from components.errors import UserError
-from components.pairing.config import SIDES, CoverageConfig, one_of
+from components.pairing.config import SIDES, CoverageConfig
 from components.pairing.coverage import choose
 from components.pairing.facility_location import coverage_curve
 from components.pairing.rows import CentredRows, PairRows
@@ -55,9 +55,8 @@ def suggest_from(
     weigh: Callable[[str, View], View] | None = None,
 ) -> Suggestion:
     """:func:`suggest` with rows that are prepared already; ``weigh`` may give a side's targets weights."""
-    one_of("side", side, SIDES)
-    if budget < 1:
-        raise UserError(f"{budget} is not allowed", where="budget", do="give at least 1")
+    check_one_of("side", side, SIDES)
+    check_range("budget", budget, 1)
     halves = {"left": -(-budget // 2), "right": budget // 2} if side == "both" else {side: budget}
     parts = []
     for name, num in halves.items():

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from components.alignment.checks import check_range
-from components.errors import UserError
+from components.checks import check_one_of, check_range
 
 OPTIMIZERS = ("adamw", "sgd")
 STOPS = ("loss", "probe", "never")
@@ -73,10 +72,7 @@ class TrainingConfig:
         check_range("warmup", self.warmup, 0)
         check_range("ema", self.ema, 0, 1)
         for name, allowed in (("optimizer", OPTIMIZERS), ("stop", STOPS), ("precision", PRECISIONS)):
-            if getattr(self, name) not in allowed:
-                raise UserError(
-                    f"{getattr(self, name)!r} is not allowed", where=name, do=f"use one of {', '.join(allowed)}"
-                )
+            check_one_of(name, getattr(self, name), allowed)
 
     def rate_at(self, epoch: float) -> float:
         """Learning rate at a point in time, in epochs: linear warm-up, then half a cosine."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.errors import UserError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

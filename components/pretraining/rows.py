@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from components.checks import check_range
 from components.errors import UserError
 from components.files import Folder
 
@@ -37,8 +38,7 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         for name in ("valid_fraction", "test_fraction"):
-            if not 0 < getattr(self, name) < 0.5:
-                raise UserError(f"{getattr(self, name)!r} is not allowed", where=name, do="give a number in (0, 0.5)")
+            check_range(name, getattr(self, name), 0, 0.5, above=True, below=True)
 
     def assign(self, ids: Sequence[str], seed: int) -> np.ndarray:
         """``train``, ``valid`` or ``test`` for each id; decided by the ids and the seed, not by their order.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from components.alignment.checks import check_range
+from components.checks import check_one_of, check_range
 from components.errors import UserError
 
 SMALL_RESNET = "small-resnet"
@@ -41,8 +41,7 @@ class ImageSpec:
         check_range("width", self.width, 8, 512)
         if self.width % 8:
             raise UserError(f"{self.width} channels cannot be normed in groups of 8", where="width")
-        if self.norm not in NORMS:
-            raise UserError(f"{self.norm!r} is no norm", where="norm", do=f"use one of {', '.join(NORMS)}")
+        check_one_of("norm", self.norm, NORMS)
 
     @property
     def has_small_stem(self) -> bool:

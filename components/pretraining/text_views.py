@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.errors import UserError
 
 

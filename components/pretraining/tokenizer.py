@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.errors import UserError
 
 PAD = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from components.checks import check_range
 from components.errors import UserError
 
 
@@ -24,10 +25,9 @@ class EigenConfig:
     max_products: int = 5000
 
     def __post_init__(self) -> None:
-        _at_least("spectral.dim", self.dim, 1)
-        _at_least("spectral.block", self.block, 1)
-        _at_least("spectral.max_products", self.max_products, 1)
-        _positive("spectral.tolerance", self.tolerance)
+        for name in ("dim", "block", "max_products"):
+            check_range(f"spectral.{name}", getattr(self, name), 1)
+        check_range("spectral.tolerance", self.tolerance, 0, above=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,31 +57,19 @@ class SpectralNetConfig:
     min_learning_rate: float = 1e-8
 
     def __post_init__(self) -> None:
-        _at_least("spectral.dim", self.dim, 1)
-        _at_least("spectral.spectralnet.epochs", self.epochs, 1)
-        _at_least("spectral.spectralnet.patience", self.patience, 1)
-        _positive("spectral.spectralnet.learning_rate", self.learning_rate)
-        _positive("spectral.spectralnet.min_learning_rate", self.min_learning_rate)
+        net = "spectral.spectralnet"
+        check_range("spectral.dim", self.dim, 1)
+        for name in ("epochs", "patience"):
+            check_range(f"{net}.{name}", getattr(self, name), 1)
+        for name in ("learning_rate", "min_learning_rate"):
+            check_range(f"{net}.{name}", getattr(self, name), 0, above=True)
+        for name in ("validation_fraction", "factor"):
+            check_range(f"{net}.{name}", getattr(self, name), 0, 1, above=True, below=True)
         if not self.widths or min(self.widths) < 1:
-            where = "spectral.spectralnet.widths"
-            raise UserError(f"widths are {self.widths}", where=where, do="allowed: 1 or more each")
+            raise UserError(f"widths are {self.widths}", where=f"{net}.widths", do="allowed: 1 or more each")
         if self.batch <= self.dim:
             raise UserError(
                 f"batch {self.batch} cannot orthogonalise {self.dim} dimensions",
-                where="spectral.spectralnet.batch",
+                where=f"{net}.batch",
                 do=f"allowed: more than {self.dim}",
             )
-        for name in ("validation_fraction", "factor"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                where = f"spectral.spectralnet.{name}"
-                raise UserError(f"{name} is {getattr(self, name)}", where=where, do="allowed: between 0 and 1")
-
-
-def _at_least(where: str, value: int, low: int) -> None:
-    if value < low:
-        raise UserError(f"{where.rsplit('.', 1)[-1]} is {value}", where=where, do=f"allowed: {low} or more")
-
-
-def _positive(where: str, value: float) -> None:
-    if not value > 0.0:
-        raise UserError(f"{where.rsplit('.', 1)[-1]} is {value}", where=where, do="allowed: above 0")

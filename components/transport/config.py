@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.alignment.checks import check_range
-from components.errors import UserError
+from components.checks import check_one_of, check_range
 
 DOMAINS = ("auto", "kernel", "log")
 
@@ -42,8 +41,7 @@ class SinkhornConfig:
         check_range("iterations", self.iterations, 1)
         check_range("tolerance", self.tolerance, 0, above=True)
         check_range("check_every", self.check_every, 0)
-        if self.domain not in DOMAINS:
-            raise UserError(f"{self.domain!r} is no domain", where="domain", do=f"give one of {', '.join(DOMAINS)}")
+        check_one_of("domain", self.domain, DOMAINS)
 
     @property
     def balanced(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from components.alignment.checks import check_range
+from components.checks import check_range
 from components.errors import UserError
 from components.transport.exact import as_matrix, as_weights, dense, excess
 from components.transport.plan import DensePlan

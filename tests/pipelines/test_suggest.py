@@ -178,9 +178,9 @@ def test_pairs_drawn_for_evaluation_are_not_gone_on_from(tmp_path: Path, make_ho
 
 BAD: dict[str, tuple[list[str], str]] = {
     "more than there is": (["--budget", "9999"], "budget: 9999 are asked for and only 450 can be chosen"),
-    "nothing": (["--budget", "0"], "budget: 0 is not allowed; give at least 1"),
-    "a side that is none": (["--side", "top"], "side: 'top' is not known; allowed: left, right, both"),
-    "a method that is none": (["--method", "luck"], "method: 'luck' is not known; allowed: facility-location"),
+    "nothing": (["--budget", "0"], "budget: 0 is not allowed; give a number at least 1"),
+    "a side that is none": (["--side", "top"], "side: 'top' is not allowed; choose from left, right, both"),
+    "a method that is none": (["--method", "luck"], "method: 'luck' is not allowed; choose from facility-location"),
     "pairs that are not there": (["--known", "gone.csv"], "gone.csv: no such file"),
 }
 
@@ -222,5 +222,5 @@ def test_ray_and_one_process_make_the_same_list(
 
 
 def test_a_wrong_setting_is_refused_before_anything_runs() -> None:
-    with pytest.raises(UserError, match="allowed: left, right, both"):
+    with pytest.raises(UserError, match="choose from left, right, both"):
         SuggestConfig(side="middle")

@@ -23,7 +23,7 @@ def test_defaults_settings_and_seed_reach_the_config() -> None:
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match="'warp' is not known; choose one of ridge-cca, procrustes"):
+    with pytest.raises(UserError, match="'warp' is not allowed; choose from ridge-cca, procrustes"):
         find_method("warp")
     with pytest.raises(UserError, match="'width' is not a setting of ridge-cca; choose from dim, gamma, ridge"):
         make_aligner("ridge-cca", {"width": 3})

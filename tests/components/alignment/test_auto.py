@@ -122,7 +122,7 @@ def test_few_unpaired_rows_leave_the_graph_out_and_few_pairs_the_comparison() ->
 
 
 def test_unknown_candidates_and_a_pool_without_linear_maps_are_refused() -> None:
-    with pytest.raises(UserError, match="'warp' is not known"):
+    with pytest.raises(UserError, match="'warp' is not allowed"):
         Auto(candidates=("warp",))
     world = SmallWorld("linear")
     with pytest.raises(UserError, match="no simple linear map"):

@@ -1,9 +1,9 @@
-"""Rows and settings that no aligner can work with are refused in one sentence."""
+"""Rows that no aligner can work with are refused in one sentence."""
 
 import numpy as np
 import pytest
 
-from components.alignment.checks import check_fit, check_range, check_rows
+from components.alignment.checks import check_fit, check_rows
 from components.alignment.protocol import Pairs
 from components.errors import UserError
 
@@ -35,14 +35,3 @@ def test_too_few_pairs_and_wrong_width_are_refused() -> None:
         check_fit(rows(), rows(6, 2), pairs, needed=9, why="8 CCA dimensions")
     with pytest.raises(UserError, match="unpaired left rows have 5 values, paired ones 3"):
         check_fit(rows(4, 5), rows(4, 2), pairs, needed=3, why="x")
-
-
-def test_settings_name_what_is_allowed() -> None:
-    with pytest.raises(UserError, match="dim: 0 is not allowed; give a number at least 1"):
-        check_range("dim", 0, 1)
-    with pytest.raises(UserError, match="above 0"):
-        check_range("lr", 0.0, 0, above=True)
-    for wrong in ("8", True, None, float("nan")):
-        with pytest.raises(UserError):
-            check_range("dim", wrong, 1)  # type: ignore[arg-type]
-    check_range("dim", None, 1, optional=True)

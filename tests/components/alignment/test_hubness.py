@@ -75,5 +75,5 @@ def test_survives_saving_and_can_be_undone(tmp_path) -> None:  # type: ignore[no
 def test_nothing_happens_without_a_bank_and_kinds_are_checked() -> None:
     assert correct(PLAIN, BANKS[0][:0], BANKS[1]) is PLAIN
     assert correct(PLAIN, np.ones((5, 4), np.float32), np.ones((5, 4), np.float32)) is PLAIN
-    with pytest.raises(UserError, match="choose one of potential, csls"):
+    with pytest.raises(UserError, match="choose from potential, csls"):
         HubnessConfig(kind="magic")  # type: ignore[arg-type]

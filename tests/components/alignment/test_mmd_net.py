@@ -108,5 +108,5 @@ def test_too_few_or_broken_rows_are_refused() -> None:
         SharedRows(rows.left[:, :3], rows.right, rows.left_pairs, rows.right_pairs)
     with pytest.raises(UserError, match="NaN"):
         SharedRows(rows.left * np.nan, rows.right, rows.left_pairs, rows.right_pairs)
-    with pytest.raises(UserError, match=r"mmd\.widths.*allowed"):
+    with pytest.raises(UserError, match=r"mmd\.widths.*give"):
         MMDConfig(widths=())

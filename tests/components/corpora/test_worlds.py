@@ -133,7 +133,7 @@ def test_written_files_are_what_a_recipe_reads(tmp_path: Path) -> None:
 def test_what_cannot_be_made_is_refused() -> None:
     with pytest.raises(UserError, match="no world 'moon'; the worlds are synth, "):
         make_world("moon")
-    with pytest.raises(UserError, match="protocol: 'both' is not known; allowed: disjoint, sue"):
+    with pytest.raises(UserError, match="protocol: 'both' is not allowed; choose from disjoint, sue"):
         make_world("digits", protocol="both")
     with pytest.raises(UserError, match="more than the 1797 items"):
         make_world("digits", num_pairs=1000, num_heldout=1000)

@@ -66,5 +66,5 @@ def test_density_correction_divides_by_degrees() -> None:
                        ({"density": 2.0}, "density"), ({"components": "x"}, "components")]
 )  # fmt: skip
 def test_impossible_settings_name_what_is_allowed(wrong: dict[str, object], key: str) -> None:
-    with pytest.raises(UserError, match=f"graph.{key}.*allowed"):
+    with pytest.raises(UserError, match=f"graph.{key}: .*(give|choose)"):
         GraphConfig(**wrong)  # type: ignore[arg-type]

@@ -78,9 +78,11 @@ def test_the_whole_pool_can_be_chosen_and_more_is_refused() -> None:
 
 
 def test_wrong_names_and_repeated_ids_are_refused() -> None:
-    with pytest.raises(UserError, match="pairs_selection: 'best' is not known; allowed: coverage, random, sequential"):
+    with pytest.raises(
+        UserError, match="pairs_selection: 'best' is not allowed; choose from coverage, random, sequential"
+    ):
         choose(3, "best")
-    with pytest.raises(UserError, match="allowed: left, right, both"):
+    with pytest.raises(UserError, match="choose from left, right, both"):
         choose(3, side="top")
     twice = [*WORLD.pairs, (WORLD.pairs[0][0], WORLD.unpaired_right[0])]
     with pytest.raises(UserError, match="is in 2 pairs of the pool"):

@@ -89,7 +89,7 @@ def test_what_cannot_be_chosen_from_is_refused() -> None:
         )
     with pytest.raises(UserError, match="nobody"):
         suggest(LEFT, RIGHT, 2, known=[("nobody", RIGHT.ids[0])])
-    with pytest.raises(UserError, match="allowed: left, right, both"):
+    with pytest.raises(UserError, match="choose from left, right, both"):
         suggest(LEFT, RIGHT, 2, side="top")
     with pytest.raises(UserError, match="at least 1"):
         suggest(LEFT, RIGHT, 0)

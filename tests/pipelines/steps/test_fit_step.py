@@ -66,7 +66,7 @@ def test_heldout_rows_do_not_touch_the_maps(tmp_path: Path) -> None:
 
 def test_unknown_method_and_setting_are_refused(tmp_path: Path) -> None:
     world = make_world(tmp_path)
-    with pytest.raises(UserError, match="choose one of"):
+    with pytest.raises(UserError, match="choose from"):
         world.fit("magic")
     with pytest.raises(UserError, match="'rank' is not a setting of procrustes"):
         world.fit("procrustes", settings={"rank": 3})
