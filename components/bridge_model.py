@@ -7,7 +7,6 @@ the sides, critics, estimator) and ``bridge.parquet`` (ids of the bridge and the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from components.bridging.bridge import Bridge
+from components.bridging.critic import Critic
 from components.bridging.fitted import read_pair
 from components.bridging.prepared import PreparedBridge
 from components.bridging.scores import BridgeOptions
 from components.errors import UserError
 from components.files import Folder
-from components.model import Match, SharedSpace, Side
+from components.model import Found, SharedSpace, Side
 from components.model_views import Item
 
 FORMAT = 1
@@ -34,19 +34,7 @@ SEATS: dict[str, tuple[tuple[Edge, Side], ...]] = {
 """Where each side is: B in both spaces."""
 
 
-@dataclass(frozen=True)
-class Found:
-    """Answers of a search.
-
-    Attributes:
-        matches: best first. Across the bridge a score is an estimated log p(c|a)/p(c).
-        ess: bridge items that the best match rests on; None within one space.
-        warnings: sentences for the user.
-    """
-
-    matches: list[Match]
-    ess: float | None = None
-    warnings: tuple[str, ...] = ()
+OPPOSITE = {"a": "c", "b": "a", "c": "a"}
 
 
 class BridgeModel:
@@ -98,34 +86,50 @@ class BridgeModel:
         """``a``, ``b`` or ``c`` of a side's name (or of the letter itself); None for another name."""
         return {**{s: s for s in SEATS}, **{n: s for s, n in self.names.items()}}.get(name)
 
+    def seat(self, asked: str, to: str) -> tuple[Edge, Side]:
+        """The space, and the side of it, in which an item of side ``asked`` is compared with those of side ``to``."""
+        edge = _shared_edge(asked, to)
+        return SEATS[asked][0] if edge is None else (edge, _end(asked, edge))
+
     def search(self, query: Item, *, asked: str, to: str, k: int = 10) -> Found:
         """The ``k`` rows of side ``to`` likeliest to belong to one raw item of side ``asked`` (a, b or c).
+
+        Across the bridge a score is an estimated log p(match | query) / p(match).
 
         Raises:
             UserError: an item of another kind, ``k`` below 1.
         """
+        edge, side = self.seat(asked, to)
+        return self.search_point(self.spaces[edge].encode(side, [query])[0], asked=asked, to=to, k=k)
+
+    def search_point(self, point: np.ndarray, *, asked: str, to: str, k: int = 10) -> Found:
+        """The same of a point [K] with the coordinates that :meth:`seat` says."""
         if k < 1:
             raise UserError(f"k is {k}", do="ask for at least one match")
         edge = _shared_edge(asked, to)
-        if edge is not None:
-            return self._within(query, asked, to, edge, k)
-        (first, left), (second, right) = SEATS[asked][0], SEATS[to][0]
-        point = self.spaces[first].encode(left, [query])
-        gallery = self.spaces[second].sides[right].index.vectors
+        return (
+            self._across(point[None], asked, to, k) if edge is None else self._within(point[None], asked, to, edge, k)
+        )
+
+    def _across(self, point: np.ndarray, asked: str, to: str, k: int) -> Found:
+        (space, right), b = SEATS[to][0], self.names["b"]
+        gallery = self.spaces[space].sides[right].index.vectors
         a, c = (point, gallery) if asked == "a" else (gallery, point)
         scores = self.prepared.estimate(self.about["estimator"], a, c, self._options())
         row, ess = (scores.scores[0], scores.ess[0]) if asked == "a" else (scores.scores[:, 0], scores.ess[:, 0])
-        matches = self.spaces[second].matches(row, to=right, k=k)
+        matches = self.spaces[space].matches(row, to=right, k=k)
         best = float(ess[int(np.argmax(row))])
-        return Found(matches, best, tuple(self._low(best)))
+        meaning = f"estimated log p(match | query) / p(match), through {len(self.prepared.bridge):,} items of {b}"
+        return Found(matches, meaning, best if np.isfinite(best) else None, tuple(self._low(best)))
 
-    def _within(self, query: Item, asked: str, to: str, edge: Edge, k: int) -> Found:
+    def _within(self, point: np.ndarray, asked: str, to: str, edge: Edge, k: int) -> Found:
         """One space is enough: the critic's own score."""
-        space = self.spaces[edge]
-        seat, goal = (next(side for e, side in SEATS[s] if e == edge) for s in (asked, to))
-        critic = getattr(self.prepared.critics, edge)
-        scores = critic.score(space.encode(seat, [query]), space.sides[goal].index.vectors)[0]
-        return Found(space.matches(scores, to=goal, k=k))
+        space, goal = self.spaces[edge], _end(to, edge)
+        critic: Critic = getattr(self.prepared.critics, edge)
+        scores = critic.score(point, space.sides[goal].index.vectors)[0]
+        ends = " and ".join(self.names[letter] for letter in edge)
+        meaning = f"estimated log p(match | query) / p(match) up to constants, by the critic of {ends}"
+        return Found(space.matches(scores, to=goal, k=k), meaning)
 
     def _options(self) -> BridgeOptions:
         return BridgeOptions(**self.about["options"])
@@ -164,3 +168,8 @@ def _shared_edge(asked: str, to: str) -> Edge | None:
     """An edge whose space has both sides."""
     edges: tuple[Edge, ...] = ("ab", "bc")
     return next((e for e in edges if all(any(e == edge for edge, _ in SEATS[s]) for s in (asked, to))), None)
+
+
+def _end(letter: str, edge: Edge) -> Side:
+    """Which side of the edge's space it is."""
+    return next(side for e, side in SEATS[letter] if e == edge)

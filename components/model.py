@@ -56,6 +56,23 @@ class Match:
 
 
 @dataclass(frozen=True)
+class Found:
+    """Answers of a search.
+
+    Attributes:
+        matches: best first.
+        meaning: what their scores are.
+        ess: items of a bridge that the best match rests on; None where no bridge was summed over.
+        warnings: sentences for the user.
+    """
+
+    matches: list[Match]
+    meaning: str
+    ess: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ModelSide:
     """One modality of the model: how a raw item gets into the shared space, and the rows that can be found."""
 

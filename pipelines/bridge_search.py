@@ -5,15 +5,11 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from components.bridge_model import BridgeModel
+from components.bridge_model import OPPOSITE, BridgeModel
 from components.errors import UserError
 from components.model import Match
 from components.model_views import Item
 from pipelines.search import SearchOptions, no_side, read_query
-
-ACROSS = "score: estimated log p(match | query) / p(match), through {b}"
-WITHIN = "score: of the critic {asked}-{to}"
-OPPOSITE = {"a": "c", "c": "a", "b": "a"}
 
 
 def search_bridge(query: str, model: BridgeModel, options: SearchOptions, console: Console) -> list[Match]:
@@ -30,9 +26,9 @@ def search_bridge(query: str, model: BridgeModel, options: SearchOptions, consol
     for match in found.matches:
         table.add_row(f"{match.score:.3f}", match.id, match.title)
     console.print(table)
-    told = ACROSS.format(b=names["b"]) if found.ess is not None else WITHIN.format(asked=names[asked], to=names[to])
+    told = f"score: {found.meaning}"
     if found.ess is not None:
-        told += f"; the best match rests on {found.ess:.1f} of its {len(model.prepared.bridge):,} items"
+        told += f"; the best match rests on {found.ess:.1f} of them"
     console.print(told, style="dim", markup=False)
     for warning in found.warnings:
         console.print(warning, style="yellow", markup=False)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from components.errors import UserError
-from components.files import Folder
-from components.model import SharedSpace
 from pipelines.home import Home
 from pipelines.search import latest_model
+
+FOLDERS = ("model", "bridge")
+CARDS = ("model.json", "bridge.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,30 +33,30 @@ def serve_and_print(model: str | None, home: Home, options: ServeOptions, consol
         UserError: no such model, a damaged one, one of another encoder version, or a port that is taken.
     """
     from cluster.serving.app import Backend, make_app
-    from cluster.serving.asking import describe, load_space
     from cluster.serving.limits import Limits
     from cluster.serving.local import LocalBackend
     from cluster.serving.replicas import Replicas
+    from cluster.serving.served import load_served
     from cluster.serving.server import bind, log_to, serve_until_stopped
 
     folder, limits = model_folder(model, home), Limits()
-    space = SharedSpace.load(Folder.at(folder), home.cache)
-    space.check_encoders()
-    about = describe(space)
+    served = load_served(folder, home.cache)
+    served.check_encoders()
+    about = served.describe()
     listening, log = bind(options.port), log_to(home.logs)
     replicas: Replicas | None = None
     try:
         backend: Backend
         if options.use_ray:
-            del space  # the replicas have their own copies
+            del served  # the replicas have their own copies
             replicas = Replicas(folder, home=home.path, cache_dir=home.cache, num=options.replicas, limits=limits)
             backend = replicas.start()
         else:
-            backend = LocalBackend(load_space(folder, home.cache))
+            served.prepare()
+            backend = LocalBackend(served)
 
         def ready(address: str) -> None:
-            rows = " and ".join(f"{side['rows']:,} {side['modality']}s" for side in about["sides"].values())
-            console.print(f"{about['name'] or folder}: {rows}", markup=False)
+            console.print(f"{about['name'] or folder}: {_rows(about['sides'])}", markup=False)
             console.print(f"answers at {address}   (page, /search, /encode, /healthz, /openapi.json)", soft_wrap=True)
             console.print(f"problems go to {log}; Ctrl-C ends it", style="dim", soft_wrap=True, markup=False)
 
@@ -64,18 +67,29 @@ def serve_and_print(model: str | None, home: Home, options: ServeOptions, consol
             replicas.stop()
 
 
+def _rows(sides: Mapping[str, Any]) -> str:
+    """``8 images and 8 texts``; sides of one kind by their names."""
+    kinds = [side["modality"] for side in sides.values()]
+    called = [f" ({name})" if kinds.count(kind) > 1 else "" for name, kind in zip(sides, kinds, strict=True)]
+    *most, last = [
+        f"{side['rows']:,} {side['modality']}s{more}" for side, more in zip(sides.values(), called, strict=True)
+    ]
+    return f"{', '.join(most)} and {last}"
+
+
 def model_folder(model: str | None, home: Home) -> Path:
-    """The folder of a model that is named by a folder, by the recipe of a run, or as ``models:/NAME@ALIAS``.
+    """The folder of a model or a bridge that is named by itself, by a recipe's run, or as ``models:/NAME@ALIAS``.
 
     None: that of the newest run. Raises UserError if there is none.
     """
     if model is None:
-        return latest_model(home)
+        return latest_model(home, FOLDERS)
     if model.startswith("models:"):
         from cluster.tracking.registry import Registry
 
         return Registry(home.path).fetch(model, home.cache / "models")
-    for folder in (Path(model), Path(model) / "model", home.results(model) / "model"):
-        if (folder / "model.json").is_file():
-            return folder
+    for place in (Path(model), home.results(model)):
+        for folder in (place, *(place / name for name in FOLDERS)):
+            if any((folder / card).is_file() for card in CARDS):
+                return folder
     raise UserError(f"no model {model!r}", do="name a model folder, a recipe that was run, or models:/NAME@champion")

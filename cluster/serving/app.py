@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, Protocol
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Path
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -20,11 +20,13 @@ from cluster.serving.limits import Limits
 from cluster.serving.reading import FORM, JSON, Reader
 from cluster.serving.schema import (
     EncodeAnswer,
+    EncodeOptions,
     EncodeRequest,
     Problem,
     SearchAnswer,
     SearchRequest,
     UploadOptions,
+    json_body,
     picture_form,
 )
 
@@ -61,7 +63,7 @@ class Backend(Protocol):
 
 
 def make_app(backend: Backend, model: Mapping[str, Any], limits: Limits | None = None) -> FastAPI:
-    """The application for a model that :func:`cluster.serving.asking.describe` describes."""
+    """The application for a model that says of itself ``model`` (:meth:`cluster.serving.served.Served.describe`)."""
     limits = limits or Limits()
     app = FastAPI(
         title="Isthmus",
@@ -78,21 +80,30 @@ def make_app(backend: Backend, model: Mapping[str, Any], limits: Limits | None =
 
 
 def _add_routes(app: FastAPI, backend: Backend, model: Mapping[str, Any], reader: Reader) -> None:
-    searched = {JSON: SearchRequest.model_json_schema(), FORM: picture_form("image", UploadOptions)}
-    encoded = {JSON: EncodeRequest.model_json_schema(), FORM: picture_form("images")}
+    sides = list(model["sides"])
+    one_of = Path(json_schema_extra={"enum": sides})
+    searched = {
+        JSON: json_body(SearchRequest, sides),
+        FORM: picture_form("image", UploadOptions, sides, several=False),
+    }
+    encoded = {
+        JSON: json_body(EncodeRequest, sides),
+        FORM: picture_form("images", EncodeOptions, sides, several=True),
+    }
 
     @app.post("/search", response_model=SearchAnswer, responses=PROBLEMS, openapi_extra=_body(searched))
     async def search(request: Request) -> Any:
-        """The rows of one side that are closest to a text, a vector, a picture or a row of the other side."""
+        """The rows of one side that are closest to a text, a vector, a picture or a row of another side."""
         ask = await reader.search(request)
         answer = _good(await backend.ask(ask))
-        return JSONResponse({"from": ask.side, "to": ask.to, "matches": answer.matches})
+        return JSONResponse({"from": ask.side, "to": ask.to, **(answer.found or {})})
 
     @app.post("/encode/{side}", response_model=EncodeAnswer, responses=PROBLEMS, openapi_extra=_body(encoded))
-    async def encode(side: str, request: Request) -> Any:
-        """Coordinates of items of a side in the shared space."""
-        answer = _good(await backend.ask(await reader.encode(side, request)))
-        return JSONResponse({"side": side, "coordinates": answer.coordinates})
+    async def encode(request: Request, side: str = one_of) -> Any:
+        """Coordinates of items of a side in the space that it shares with others."""
+        ask = await reader.encode(side, request)
+        answer = _good(await backend.ask(ask))
+        return JSONResponse({"side": ask.side, "coordinates": answer.coordinates})
 
     @app.get("/healthz", responses={503: {"description": "Nobody answers now."}})
     async def healthz() -> JSONResponse:

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from cluster.serving.asking import Answer, Ask, Worker
-from components.model import SharedSpace
+from cluster.serving.served import Served
 
 
 class LocalBackend:
     """One thread answers one question after the other."""
 
-    def __init__(self, space: SharedSpace) -> None:
-        self._worker = Worker(space)
+    def __init__(self, model: Served) -> None:
+        self._worker = Worker(model)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="isthmus-serving")
 
     async def ask(self, ask: Ask) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from cluster.serving.asking import Ask, Refused
 from cluster.serving.limits import Limits
-from cluster.serving.schema import EncodeRequest, SearchRequest, UploadOptions
+from cluster.serving.schema import EncodeOptions, EncodeRequest, SearchRequest, UploadOptions
 from components.corpora.images import BadImage, picture_size
 from components.model_views import Item
 
@@ -24,20 +24,20 @@ class Reader:
     """Reads requests to one model.
 
     Args:
-        model: as :func:`cluster.serving.asking.describe` says it.
+        model: as :meth:`cluster.serving.served.Served.describe` says it.
         limits: of the service.
     """
 
     def __init__(self, model: Mapping[str, Any], limits: Limits) -> None:
         self._sides: Mapping[str, Any] = model["sides"]
+        self._letters = {side["letter"]: name for name, side in self._sides.items() if side["letter"]}
         self._limits = limits
 
     async def search(self, request: Request) -> Ask:
         """The question of ``POST /search``. Raises Refused."""
         if _kind(request) == FORM:
             form = await self._form(request, files=1)
-            fields = {name: value for name, value in form.items() if isinstance(value, str)}
-            options = _checked(UploadOptions, fields)
+            options = _checked(UploadOptions, _fields(form))
             (picture,) = await self._pictures(form, "image")
             return self._search(options, "image", picture)
         asked = _checked(SearchRequest, await request.body())
@@ -52,18 +52,29 @@ class Reader:
 
     async def encode(self, side: str, request: Request) -> Ask:
         """The question of ``POST /encode/{side}``. Raises Refused."""
-        modality = self._side(side, 404)["modality"]
+        side = self._named(side, 404)
+        modality = self._sides[side]["modality"]
         if _kind(request) == FORM:
             if modality != "image":
                 raise Refused(422, f"the {side} side takes {modality}s")
             form = await self._form(request, files=self._limits.items)
-            return Ask(side=side, items=tuple(await self._pictures(form, "images")))
-        items = _checked(EncodeRequest, await request.body()).items
-        if not 1 <= len(items) <= self._limits.items:
-            raise Refused(422, f"{len(items)} items; between 1 and {self._limits.items} at once")
+            to = self._compared(side, _checked(EncodeOptions, _fields(form)).to)
+            return Ask(side=side, items=tuple(await self._pictures(form, "images")), to=to, search=False)
+        asked = _checked(EncodeRequest, await request.body())
+        if not 1 <= len(asked.items) <= self._limits.items:
+            raise Refused(422, f"{len(asked.items)} items; between 1 and {self._limits.items} at once")
         if modality == "image":
             raise Refused(422, f"the {side} side takes images: upload them as multipart/form-data in the field images")
-        return Ask(side=side, items=tuple(self._item(side, item) for item in items))
+        to = self._compared(side, asked.to)
+        return Ask(side=side, items=tuple(self._item(side, item) for item in asked.items), to=to, search=False)
+
+    def _compared(self, side: str, to: str | None) -> str | None:
+        """A side in two spaces has coordinates in each."""
+        several = self._sides[side]["spaces"]
+        if to is None and several:
+            ways = " or ".join(several)
+            raise Refused(422, f"the {side} side is in two spaces; say as to what it is to be compared with: {ways}")
+        return None if to is None else self._named(to, 422)
 
     def _item(self, side: str, item: str | list[float]) -> Item:
         modality = self._sides[side]["modality"]
@@ -84,32 +95,34 @@ class Reader:
     def _stored(self, options: SearchRequest, row: str) -> Ask:
         if options.from_ is None:
             raise Refused(422, "say which side the id is of: from")
-        self._side(options.from_, 422)
-        return self._ask(options, options.from_, row=row)
+        return self._ask(options, self._named(options.from_, 422), row=row)
 
     def _ask(self, options: Any, side: str, **more: Any) -> Ask:
-        to = options.to or next(name for name in self._sides if name != side)
-        self._side(to, 422)
+        to = self._named(options.to or self._sides[side]["opposite"], 422)
         if not 1 <= options.k <= self._limits.k:
             raise Refused(422, f"k is {options.k}; allowed: 1 to {self._limits.k}")
         return Ask(side=side, to=to, k=options.k, thumbnails=options.thumbnails, **more)
 
-    def _side(self, name: str, status: int) -> Mapping[str, Any]:
-        if name not in self._sides:
-            raise Refused(status, f"no side {name[:40]!r}; there are {' and '.join(self._sides)}")
-        side: Mapping[str, Any] = self._sides[name]
-        return side
+    def _named(self, name: str, status: int) -> str:
+        """The side's name; a bridge's sides go by their letters too."""
+        known: str = self._letters.get(name, name)
+        if known not in self._sides:
+            raise Refused(status, f"no side {name[:40]!r}; there are {_listed(self._sides)}")
+        return known
 
     def _side_of(self, wanted: str | None, modality: str) -> str:
-        """The side that a query is of: as asked for, else the first of its kind."""
+        """The side that a query is of: as asked for, else the only one of its kind."""
         if wanted is not None:
-            if self._side(wanted, 422)["modality"] != modality:
-                raise Refused(422, f"the {wanted} side takes {self._sides[wanted]['modality']}s")
-            return wanted
+            side = self._named(wanted, 422)
+            if self._sides[side]["modality"] != modality:
+                raise Refused(422, f"the {side} side takes {self._sides[side]['modality']}s")
+            return side
         fitting = [name for name, side in self._sides.items() if side["modality"] == modality]
         if not fitting:
-            has = " and ".join(f"{name}: {side['modality']}s" for name, side in self._sides.items())
+            has = _listed([f"{name}: {side['modality']}s" for name, side in self._sides.items()])
             raise Refused(422, f"this model has no side of {modality}s ({has})")
+        if len(fitting) > 1:
+            raise Refused(422, f"the query may be of {' or '.join(fitting)}; say which: from")
         return fitting[0]
 
     def _text(self, text: str) -> str:
@@ -164,6 +177,15 @@ def _kind(request: Request) -> str:
     if kind not in {JSON, FORM}:
         raise Refused(415, f"send {JSON}, or {FORM} with a picture")
     return kind
+
+
+def _fields(form: FormData) -> dict[str, str]:
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}"
 
 
 def _checked(model: type[M], body: bytes | Mapping[str, Any]) -> M:

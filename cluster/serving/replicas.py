@@ -17,8 +17,9 @@ from typing import Any
 
 from cluster.runtime import RaySession
 from cluster.serving.app import Unavailable
-from cluster.serving.asking import Answer, Ask, Worker, load_space
+from cluster.serving.asking import Answer, Ask, Worker
 from cluster.serving.limits import Limits
+from cluster.serving.served import load_served
 from components.errors import UserError
 
 APP = "isthmus"
@@ -77,7 +78,9 @@ class Replicas:
             """One copy of the model. A batch is worked on at a time; what comes meanwhile makes the next one."""
 
             def __init__(self, folder: str, cache_dir: str | None) -> None:
-                self._worker = Worker(load_space(Path(folder), Path(cache_dir) if cache_dir else None))
+                model = load_served(Path(folder), Path(cache_dir) if cache_dir else None)
+                model.prepare()
+                self._worker = Worker(model)
 
             @serve.batch(max_batch_size=limits.batch, batch_wait_timeout_s=0.0)
             async def ask(self, asks: list[Ask]) -> list[Answer]:

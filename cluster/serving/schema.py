@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
@@ -14,8 +15,8 @@ class _Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    from_: str | None = Field(None, alias="from", description="Side of the query [the one of its kind].")
-    to: str | None = Field(None, description="Side to search [the other one].")
+    from_: str | None = Field(None, alias="from", description="Side of the query [the only one of its kind].")
+    to: str | None = Field(None, description="Side to search [its opposite].")
     k: int = Field(10, description="Matches wanted.")
     thumbnails: bool = Field(False, description="Send small pictures along, as data URIs.")
 
@@ -48,13 +49,22 @@ class Match(BaseModel):
 class SearchAnswer(BaseModel):
     from_: str = Field(alias="from")
     to: str
-    matches: list[Match]
+    meaning: str = Field(description="What the scores are.")
+    ess: float | None = Field(description="Items of a bridge that the best match rests on; null without one.")
+    warnings: list[str]
+    matches: list[Match] = Field(description="Best first.")
 
 
-class EncodeRequest(BaseModel):
-    """Texts, or vectors for a side that was given as embeddings; pictures come as multipart/form-data instead."""
+class EncodeOptions(BaseModel):
+    """Fields beside the pictures."""
 
     model_config = ConfigDict(extra="forbid")
+
+    to: str | None = Field(None, description="Side to compare with; needed of the middle of a bridge of two spaces.")
+
+
+class EncodeRequest(EncodeOptions):
+    """Texts, or vectors for a side that was given as embeddings; pictures come as multipart/form-data instead."""
 
     items: list[str] | list[Vector]
 
@@ -68,9 +78,21 @@ class Problem(BaseModel):
     error: str = Field(description="One sentence.")
 
 
-def picture_form(field: str, options: type[BaseModel] | None = None) -> dict[str, Any]:
-    """OpenAPI schema of a form with pictures in ``field`` (several for ``/encode``)."""
+def json_body(request: type[BaseModel], sides: Sequence[str]) -> dict[str, Any]:
+    """OpenAPI schema of a JSON body for a model with these sides."""
+    return _with_sides(request.model_json_schema(), sides)
+
+
+def picture_form(field: str, options: type[BaseModel], sides: Sequence[str], *, several: bool) -> dict[str, Any]:
+    """OpenAPI schema of a form with one or several pictures in ``field``."""
     file = {"type": "string", "format": "binary"}
-    several = {"type": "array", "items": file} if options is None else file
-    properties = options.model_json_schema()["properties"] if options else {}
-    return {"type": "object", "required": [field], "properties": {field: several, **properties}}
+    schema = json_body(options, sides)
+    properties = {field: {"type": "array", "items": file} if several else file, **schema["properties"]}
+    return {**schema, "required": [field], "properties": properties}
+
+
+def _with_sides(schema: dict[str, Any], sides: Sequence[str]) -> dict[str, Any]:
+    """``from`` and ``to`` with the names that there are."""
+    known = [{"type": "string", "enum": list(sides)}, {"type": "null"}]
+    chosen = {n: {**schema["properties"][n], "anyOf": known} for n in ("from", "to") if n in schema["properties"]}
+    return {**schema, "properties": {**schema["properties"], **chosen}}

@@ -31,7 +31,7 @@ def serve(
     model: Annotated[
         str | None,
         typer.Argument(
-            help="Model folder, name of a recipe that was run, or models:/NAME@ALIAS (default: the newest)."
+            help="Folder of a model or bridge, recipe that was run, or models:/NAME@ALIAS (default: the newest)."
         ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: any free one.")] = 8000,

@@ -18,10 +18,23 @@ function say(text, problem = false) {
   $("status").classList.toggle("problem", problem);
 }
 
-const sideOf = (modality) => Object.keys(model.sides).find((name) => model.sides[name].modality === modality);
-const otherOf = (side) => Object.keys(model.sides).find((name) => name !== side);
-const noun = (side) => NOUNS[model.sides[side].modality] || "rows";
+const names = () => Object.keys(model.sides);
+const modality = (side) => model.sides[side].modality;
+const opposite = (side) => model.sides[side].opposite;
+const isBridge = () => names().length > 2;
 const count = (n) => n.toLocaleString("en");
+const noun = (side) => NOUNS[modality(side)] || "rows";
+// "texts"; of several sides of texts "texts (ja)"
+const rowsOf = (side) => noun(side) + (names().filter((s) => modality(s) === modality(side)).length > 1 ? ` (${side})` : "");
+
+function sideOf(kind) {
+  // the chosen one if it is of this kind; else the first, of a bridge rather one of its ends
+  const fitting = names().filter((side) => modality(side) === kind);
+  if (fitting.includes($("from").value)) return $("from").value;
+  return fitting.find((side) => opposite(opposite(side)) === side) || fitting[0];
+}
+const isTyped = (side) => ["text", "embedding"].includes(modality(side));
+const typedSide = () => (model.sides[$("from").value] && isTyped($("from").value) ? $("from").value : sideOf("text") || sideOf("embedding"));
 
 async function start() {
   try {
@@ -32,31 +45,38 @@ async function start() {
     return;
   }
   document.title = `${model.name || "Isthmus"}: search`;
-  const sides = Object.keys(model.sides);
-  $("model").textContent = [model.name, sides.map((s) => `${count(model.sides[s].rows)} ${noun(s)}`).join(" and ")].filter(Boolean).join(": ");
-  $("about").textContent = about(sides);
-  $("to").append(new Option("the other side", ""), ...sides.map((s) => new Option(`${noun(s)} (${s})`, s)));
+  const rows = names().map((side) => `${count(model.sides[side].rows)} ${rowsOf(side)}`);
+  const last = rows.pop();
+  $("model").textContent = [model.name, `${rows.join(", ")} and ${last}`].filter(Boolean).join(": ");
+  $("about").textContent = about();
+  const listed = () => names().map((side) => new Option(`${noun(side)} (${side})`, side));
+  $("to").append(...(isBridge() ? [] : [new Option("the other side", "")]), ...listed());
+  const first = typedSide() || names()[0];
+  $("from").append(...listed());
+  $("from-part").hidden = names().filter(isTyped).length < 2 && names().every((side) => rowsOf(side) === noun(side));
   $("picture-part").hidden = !sideOf("image");
-  const text = sideOf("text");
-  if (!text) {
-    const vectors = sideOf("embedding");
-    $("query-label").textContent = vectors ? "A vector, as a JSON list of numbers" : "Drop a picture below";
-    $("query").disabled = !vectors;
-  }
-  for (const language of text ? model.sides[text].columns : []) $("language").append(new Option(language, language));
-  $("language-part").hidden = $("language").options.length < 2;
+  askFrom(first);
 }
 
-function about(sides) {
-  const told = sides.map((side) => {
-    const index = model.sides[side].index;
-    const how = index.kind === "exact" ? "all compared" : `approximate index, ${(100 * index.recall).toFixed(1)} % of the true first ${index.k}`;
-    return `${side}: ${how}`;
-  });
-  return `Aligned by ${model.aligner || "an aligner"} in ${model.dim} dimensions. ${told.join("; ")}.`;
+function askFrom(side, to = isBridge() ? opposite(side) : $("to").value) {
+  $("from").value = side;
+  $("to").value = to;
+  const typed = typedSide();
+  $("query").disabled = !typed;
+  const vectors = "A vector, as a JSON list of numbers";
+  $("query-label").textContent = !typed ? "Drop a picture below" : modality(typed) === "text" ? "Describe what you are looking for" : vectors;
+  const languages = typed ? model.sides[typed].columns : [];
+  $("language").replaceChildren(new Option("any", ""), ...languages.map((language) => new Option(language, language)));
+  $("language-part").hidden = languages.length < 2;
 }
 
-async function search(request, side) {
+function about() {
+  const parts = names().map((side) => [side, model.sides[side].index]).filter(([, index]) => index.kind !== "exact");
+  const told = parts.map(([side, index]) => `${side}: approximate index, ${(100 * index.recall).toFixed(1)} % of the true first ${index.k}`);
+  return `${model.about} ${told.length ? `${told.join("; ")}.` : "All rows are compared."}`;
+}
+
+async function search(request) {
   const mine = ++asked;
   say("Searching …");
   $("matches").setAttribute("aria-busy", "true");
@@ -71,12 +91,13 @@ async function search(request, side) {
   $("matches").removeAttribute("aria-busy");
   if (!response || !response.ok) {
     const told = body && body.error ? body.error : "the service does not answer";
-    say(told.charAt(0).toUpperCase() + told.slice(1) + ".", true);
-    show([], null);
+    say(sentence(told), true);
+    show({ matches: [], warnings: [] }, null);
     return;
   }
-  show(body.matches, body.to);
-  say(`${body.matches.length} closest of ${count(model.sides[body.to].rows)} ${noun(body.to)}`);
+  show(body, body.to);
+  const asking = isBridge() ? `${body.from} → ${body.to}: ` : "";
+  say(`${asking}${body.matches.length} closest of ${count(model.sides[body.to].rows)} ${noun(body.to)}`);
 }
 
 function asJson(query) {
@@ -89,19 +110,24 @@ function byText() {
   const text = $("query").value.trim();
   if (!text) return say("Type something to search for.", true);
   showAsked(null);
-  if (sideOf("text")) return asJson({ text, ...($("language").value && { language: $("language").value }) });
+  const from = typedSide();
+  if (from !== $("from").value) askFrom(from);
+  if (modality(from) === "text") return asJson({ text, from, ...($("language").value && { language: $("language").value }) });
   try {
-    return asJson({ vector: JSON.parse(text) });
+    return asJson({ vector: JSON.parse(text), from });
   } catch {
     return say("This is no JSON list of numbers.", true);
   }
 }
 
 function byPicture(file) {
-  if (!sideOf("image")) return say("This model takes no pictures.", true);
+  const from = sideOf("image");
+  if (!from) return say("This model takes no pictures.", true);
+  if (from !== $("from").value) askFrom(from);
   showAsked(file.name, URL.createObjectURL(file));
   const form = new FormData();
   form.append("image", file);
+  form.append("from", from);
   form.append("k", $("k").value);
   form.append("thumbnails", "true");
   if ($("to").value) form.append("to", $("to").value);
@@ -109,8 +135,8 @@ function byPicture(file) {
 }
 
 function byMatch(match, side) {
-  const to = otherOf(side);
-  $("to").value = to;
+  const to = opposite(side);
+  askFrom(side, to);
   showAsked(`${match.title} (${side})`, match.thumbnail);
   window.scrollTo({ top: 0 });
   return asJson({ id: match.id, from: side, to });
@@ -131,18 +157,26 @@ function showAsked(text, picture) {
   $("asked").append(element("span", "", `Searching with: ${text}`));
 }
 
-function show(matches, side) {
+function show(found, side) {
+  const { matches, warnings } = found;
   $("matches").replaceChildren(...matches.map((match, n) => tile(match, side, n)));
   $("matches").classList.toggle("texts", side !== null && !model.sides[side].thumbnails);
   $("legend").hidden = !matches.some((match) => match.confidence !== null || match.paired);
+  $("warnings").hidden = !warnings.length;
+  $("warnings").textContent = warnings.map(sentence).join(" ");
+  $("meaning").hidden = !isBridge() || !matches.length;
+  const rests = typeof found.ess === "number" ? ` The best match rests on ${found.ess.toFixed(1)} of them.` : "";
+  $("meaning").textContent = `Score: ${found.meaning}.${rests} Choose a match to search with it.`;
 }
+
+const sentence = (told) => `${told.charAt(0).toUpperCase()}${told.slice(1)}.`;
 
 function tile(match, side, n) {
   const item = element("li");
   const button = element("button", "match");
   button.type = "button";
   button.addEventListener("click", () => byMatch(match, side));
-  if (model.sides[side].modality === "image") button.append(picture(match));
+  if (modality(side) === "image") button.append(picture(match));
   const title = element("span", "title", match.title);
   title.dir = "auto";
   if (match.title !== match.id) title.append(element("span", "id", match.id));
@@ -190,6 +224,7 @@ $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   byText();
 });
+$("from").addEventListener("change", () => askFrom($("from").value));
 $("picture").addEventListener("change", (event) => {
   if (event.target.files.length) byPicture(event.target.files[0]);
   event.target.value = "";

@@ -14,9 +14,10 @@ from PIL import Image
 from serving_world import COLOURS, colour_space, png
 
 from cluster.serving.app import Unavailable, make_app
-from cluster.serving.asking import Answer, Ask, Worker, describe
+from cluster.serving.asking import Answer, Ask, Worker
 from cluster.serving.limits import Limits
 from cluster.serving.local import LocalBackend
+from cluster.serving.served import ServedSpace
 from components.model import SharedSpace
 
 LIMITS = Limits(body_bytes=200_000, pixels=1_000_000, text_chars=300, k=20, items=3)
@@ -29,7 +30,7 @@ def space() -> SharedSpace:
 
 @pytest.fixture(scope="module")
 def client(space: SharedSpace) -> Iterator[TestClient]:
-    app = make_app(LocalBackend(space), describe(space), LIMITS)
+    app = make_app(LocalBackend(ServedSpace(space)), ServedSpace(space).describe(), LIMITS)
     with TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as client:
         yield client
 
@@ -210,7 +211,7 @@ class Broken:
 
 
 def test_nothing_of_our_own_mistakes_reaches_the_client(space: SharedSpace, caplog: Any) -> None:
-    app = make_app(Broken(RuntimeError("secret path /root/x")), describe(space))
+    app = make_app(Broken(RuntimeError("secret path /root/x")), ServedSpace(space).describe())
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
         response = client.post("/search", json={"text": "a"})
         assert response.status_code == 500 and "secret" not in response.text
@@ -220,14 +221,14 @@ def test_nothing_of_our_own_mistakes_reaches_the_client(space: SharedSpace, capl
 
 
 def test_no_answer_in_time_is_no_error_of_the_client(space: SharedSpace) -> None:
-    app = make_app(Broken(Unavailable("nobody answered within 30 seconds")), describe(space))
+    app = make_app(Broken(Unavailable("nobody answered within 30 seconds")), ServedSpace(space).describe())
     with TestClient(app, base_url="http://localhost") as client:
         response = client.post("/search", json={"text": "a"})
         assert (response.status_code, response.headers["retry-after"]) == (503, "1")
 
 
 def test_answers_do_not_depend_on_the_batch_and_only_the_guilty_is_refused(space: SharedSpace) -> None:
-    worker = Worker(space)
+    worker = Worker(ServedSpace(space))
     asks = [Ask(side="right", items=(f"a {c} square",), to="left", k=4) for c in COLOURS]
     asks += [Ask(side="left", items=(png(c),), to="right", k=4) for c in COLOURS]
     alone = [worker.answer([ask])[0] for ask in asks]
@@ -238,14 +239,14 @@ def test_answers_do_not_depend_on_the_batch_and_only_the_guilty_is_refused(space
 
 
 def test_languages_are_columns_of_the_side(space: SharedSpace) -> None:
-    model = json.loads(json.dumps(describe(space)))
+    model = json.loads(json.dumps(ServedSpace(space).describe()))
     model["sides"]["right"]["columns"] = ["en", "de"]
     asked: list[Ask] = []
 
     class Recorder(Broken):
         async def ask(self, ask: Ask) -> Answer:
             asked.append(ask)
-            return Answer(matches=())
+            return Answer(found={"matches": ()})
 
     with TestClient(make_app(Recorder(ValueError()), model), base_url="http://localhost") as client:
         client.post("/search", json={"text": "Katze", "language": "de"})

@@ -12,9 +12,10 @@ from served_app import on_loopback
 from serving_world import colour_space
 
 from cluster.serving.app import make_app
-from cluster.serving.asking import Answer, Ask, describe
+from cluster.serving.asking import Answer, Ask
 from cluster.serving.gate import Gate
 from cluster.serving.limits import Limits
+from cluster.serving.served import ServedSpace
 
 
 class Application:
@@ -88,7 +89,7 @@ class Slow:
 
     async def ask(self, ask: Ask) -> Answer:
         await asyncio.sleep(0.05)
-        return Answer(matches=())
+        return Answer(found={"matches": ()})
 
     async def health(self) -> Mapping[str, Any]:
         return {"ready": True}
@@ -96,7 +97,7 @@ class Slow:
 
 def test_a_burst_over_a_socket_is_answered_or_refused() -> None:
     """Nothing but 200 and 503, on connections of their own, and good service right after."""
-    app = make_app(Slow(), describe(colour_space()), Limits(pending=20))
+    app = make_app(Slow(), ServedSpace(colour_space()).describe(), Limits(pending=20))
 
     async def run(address: str) -> list[int]:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:

@@ -14,9 +14,9 @@ from served_app import on_loopback
 from serving_world import COLOURS, colour_space
 
 from cluster.serving.app import make_app
-from cluster.serving.asking import describe
 from cluster.serving.limits import Limits
 from cluster.serving.replicas import Replicas
+from cluster.serving.served import ServedSpace
 from components.files import Folder
 from components.model import SharedSpace
 
@@ -35,7 +35,7 @@ def address(space: SharedSpace, ray_cluster: None, tmp_path_factory: pytest.Temp
     space.save(Folder.at(folder / "model").make())
     replicas = Replicas(folder / "model", home=folder, cache_dir=None, num=2, limits=Limits())
     try:
-        with on_loopback(make_app(replicas.start(), describe(space))) as address:
+        with on_loopback(make_app(replicas.start(), ServedSpace(space).describe())) as address:
             yield address
     finally:
         replicas.stop()

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from headless_browser import CHROMIUM, Page, browser
 from served_app import on_loopback
-from serving_world import colour_space, png
+from serving_world import colour_bridge, colour_space, png
 
 from cluster.serving.app import make_app
-from cluster.serving.asking import describe
 from cluster.serving.local import LocalBackend
+from cluster.serving.served import ServedBridge, ServedSpace
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
@@ -22,7 +22,14 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     space = colour_space()
-    with on_loopback(make_app(LocalBackend(space), describe(space))) as address:
+    with on_loopback(make_app(LocalBackend(ServedSpace(space)), ServedSpace(space).describe())) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def bridge() -> Iterator[str]:
+    served = ServedBridge(colour_bridge())
+    with on_loopback(make_app(LocalBackend(served), served.describe())) as address:
         yield address
 
 
@@ -108,9 +115,9 @@ def test_titles_are_text_and_not_markup(address: str) -> None:
         evil = (
             "{id: '1', title: '<img src=x onerror=alert(1)>', score: 1, confidence: null, mutual: null, paired: false}"
         )
-        await page.run(f"show([{evil}], 'right')")
+        await page.run(f"show({{matches: [{evil}], warnings: ['<b>']}}, 'right')")
         assert await page.run(TITLES) == ["<img src=x onerror=alert(1)>"]
-        assert await page.run("document.querySelectorAll('#matches img').length") == 0
+        assert await page.run("document.querySelectorAll('#matches img, #warnings b').length") == 0
 
     visit(address, what)
 
@@ -129,3 +136,35 @@ def test_everything_fits_and_has_a_name(address: str, width: int) -> None:
         assert any(n.get("role", {}).get("value") == "status" for n in tree)
 
     visit(address, what, width=width)
+
+
+def test_a_bridge_is_asked_from_any_side_to_any_other(bridge: str, tmp_path: Path) -> None:
+    (tmp_path / "red.png").write_bytes(png("red"))
+    chosen = "document.getElementById('from').value + ' ' + document.getElementById('to').value"
+
+    async def what(page: Page) -> None:
+        told = await page.run("document.getElementById('model').textContent")
+        assert told == "colours: 8 pictures, 8 texts (en) and 8 texts (de)"
+        assert await page.run(chosen) == "de image"  # one end of the bridge, and the other
+        await page.run("document.getElementById('query').value = 'ein Quadrat in rot'")
+        await page.run("document.getElementById('ask').requestSubmit()")
+        await page.until(f"{TITLES}[0] === 'red picture'")
+        assert await page.run(STATUS) == "de → image: 8 closest of 8 pictures"
+        assert "log p(match | query)" in await page.run("document.getElementById('meaning').textContent")
+        assert "rests on 1." in await page.run("document.getElementById('warnings').textContent")
+        await page.run(
+            "(f => { f.value = 'en'; f.dispatchEvent(new Event('change')); })(document.getElementById('from'))"
+        )
+        await page.run("document.getElementById('query').value = 'a blue square'")
+        await page.run("document.getElementById('ask').requestSubmit()")
+        await page.until(f"{TITLES}[0] === 'blue picture'")
+        assert await page.run("document.getElementById('warnings').hidden")  # within one space
+        await page.upload("#picture", tmp_path / "red.png")
+        await page.until(f"{TITLES}[0] === 'red words'")
+        assert await page.run(chosen) == "image de"
+        await page.run("document.querySelector('#matches button').click()")
+        await page.until(f"{TITLES}[0] === 'red picture'")
+        assert await page.run(chosen) == "de image"
+        assert await page.run("document.documentElement.scrollWidth <= window.innerWidth")
+
+    visit(bridge, what)

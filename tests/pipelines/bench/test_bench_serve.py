@@ -16,8 +16,9 @@ from served_app import on_loopback
 from serving_world import COLOURS, colour_space
 
 from cluster.serving.app import make_app
-from cluster.serving.asking import Answer, Ask, Worker, describe
+from cluster.serving.asking import Answer, Ask, Worker
 from cluster.serving.limits import Limits
+from cluster.serving.served import ServedSpace
 from pipelines.bench.applications import serve
 from pipelines.bench.applications.load import Client
 
@@ -29,7 +30,7 @@ class Backend:
     """Answers rightly, until told otherwise."""
 
     def __init__(self) -> None:
-        self.worker, self.mode = Worker(SPACE), "good"
+        self.worker, self.mode = Worker(ServedSpace(SPACE)), "good"
 
     async def ask(self, ask: Ask) -> Answer:
         if self.mode == "broken":
@@ -57,7 +58,7 @@ def test_every_kind_of_answer_is_counted_as_what_it_is() -> None:
         found["burst"] = serve._crowd(await client.burst(40))
         return found
 
-    with on_loopback(make_app(backend, describe(SPACE), Limits(pending=30))) as address:
+    with on_loopback(make_app(backend, ServedSpace(SPACE).describe(), Limits(pending=30))) as address:
         found = asyncio.run(run(address))
     assert {k: found["good"][k] for k in ("requests", "errors", "unequal")} == {
         "requests": 40,
@@ -81,7 +82,7 @@ def test_a_server_that_stops_for_a_while_delays_all_that_were_due_meanwhile() ->
         await client.learn()
         return (await client.steady(50, 1.0, stop)).to_json()
 
-    with on_loopback(make_app(backend, describe(SPACE))) as address:
+    with on_loopback(make_app(backend, ServedSpace(SPACE).describe())) as address:
         found = asyncio.run(run(address))
     assert found["errors"] == 0 and found["max_ms"] > 450 and found["p95_ms"] > 300
 
