@@ -15,12 +15,13 @@ import pyarrow as pa
 
 from components.bridging.bridge import Bridge
 from components.bridging.critic import Critic
+from components.bridging.estimators import check_bridge
 from components.bridging.fitted import read_pair
 from components.bridging.prepared import PreparedBridge
 from components.bridging.scores import BridgeOptions
 from components.errors import UserError
-from components.files import Folder
-from components.model import Found, SharedSpace, Side
+from components.files import Folder, file_digest
+from components.model import Found, SharedSpace, Side, check_files
 from components.model_views import Item
 
 FORMAT = 1
@@ -43,6 +44,7 @@ class BridgeModel:
     def __init__(self, spaces: Mapping[Edge, SharedSpace], prepared: PreparedBridge, about: Mapping[str, Any]) -> None:
         self.spaces, self.prepared, self.about = dict(spaces), prepared, dict(about)
         self.names: dict[str, str] = dict(about["names"])
+        self._offsets: dict[str, np.ndarray] = {}
 
     @classmethod
     def is_at(cls, folder: Folder) -> bool:
@@ -53,7 +55,8 @@ class BridgeModel:
         """Read a model folder.
 
         Raises:
-            UserError: no such model, one of another format, or with a missing or damaged file or scale.
+            UserError: no such model, one of another format, with a missing or damaged file or scale, or with critics
+                of other dimensions than its rows.
         """
         if not cls.is_at(folder):
             raise UserError("no bridge here", where=folder.path, do="run a bridge recipe first or name its folder")
@@ -63,6 +66,7 @@ class BridgeModel:
             raise UserError(f"{CARD} is damaged", where=folder.path, do="export the model again") from None
         if about.get("format") != FORMAT:
             raise UserError(f"bridge format {about.get('format')} is not {FORMAT}", where=folder.path)
+        check_files(folder, about.get("files", {}))
         spaces: dict[Edge, SharedSpace] = {
             "ab": SharedSpace.load(folder.sub("ab"), cache_dir),
             "bc": SharedSpace.load(folder.sub("bc"), cache_dir),
@@ -115,7 +119,8 @@ class BridgeModel:
         (space, right), b = SEATS[to][0], self.names["b"]
         gallery = self.spaces[space].sides[right].index.vectors
         a, c = (point, gallery) if asked == "a" else (gallery, point)
-        scores = self.prepared.estimate(self.about["estimator"], a, c, self._options())
+        known = {to: self.offsets(to)}
+        scores = self.prepared.estimate(self.about["estimator"], a, c, self._options(), known)
         row, ess = (scores.scores[0], scores.ess[0]) if asked == "a" else (scores.scores[:, 0], scores.ess[:, 0])
         matches = self.spaces[space].matches(row, to=right, k=k)
         best = float(ess[int(np.argmax(row))])
@@ -130,6 +135,13 @@ class BridgeModel:
         ends = " and ".join(self.names[letter] for letter in edge)
         meaning = f"estimated log p(match | query) / p(match) up to constants, by the critic of {ends}"
         return Found(space.matches(scores, to=goal, k=k), meaning)
+
+    def offsets(self, letter: str) -> np.ndarray:
+        """What balances all rows of side ``a`` or ``c``; as long to make as a search, so only once. [N]"""
+        if letter not in self._offsets:
+            (edge, side), *_ = SEATS[letter]
+            self._offsets[letter] = self.prepared.offsets(letter, self.spaces[edge].sides[side].index.vectors)
+        return self._offsets[letter]
 
     def _options(self) -> BridgeOptions:
         return BridgeOptions(**self.about["options"])
@@ -147,7 +159,9 @@ def write_card(folder: Folder, prepared: PreparedBridge, about: Mapping[str, Any
     critics = {"ab": pair.ab.to_json(), "bc": pair.bc.to_json(), "same_space": pair.same_space}
     columns = {"id": list(prepared.bridge.ids), "weight_ab": prepared.weights_ab, "weight_bc": prepared.weights_bc}
     folder.write_table(BRIDGE, pa.table(columns))
-    folder.write_json(CARD, {**about, "format": FORMAT, "critics": critics, "balanced": prepared.balanced})
+    files = {BRIDGE: file_digest(folder, BRIDGE)}  # the spaces have those of their own
+    card = {**about, "format": FORMAT, "critics": critics, "balanced": prepared.balanced, "files": files}
+    folder.write_json(CARD, card)
 
 
 def _prepared(
@@ -161,6 +175,7 @@ def _prepared(
         weights[0] + weights[1],
         critics.same_space,
     )
+    check_bridge(bridge, critics)
     return PreparedBridge(bridge, critics, weights[0], weights[1], bool(about["balanced"]))
 
 

@@ -116,7 +116,7 @@ class SharedSpace:
             raise UserError(
                 f"model format {about.get('format')} is not {FORMAT}", where=folder.path, do="export it again"
             )
-        _check_files(folder, about.get("files", {}))
+        check_files(folder, about.get("files", {}))
         sides: dict[Side, ModelSide] = {s: _read_side(folder, s, about["sides"][s]) for s in ("left", "right")}
         space = cls(sides, about, cache_dir, Judge.read(folder))
         for name, facts in about.get("index", {}).items():
@@ -273,7 +273,7 @@ def trained_folder(encoder: str) -> str:
     return f"trained/{encoder.rpartition('#')[2]}"
 
 
-def _check_files(folder: Folder, digests: Mapping[str, str]) -> None:
+def check_files(folder: Folder, digests: Mapping[str, str]) -> None:
     """Raises UserError for a file that is missing or has other content than when the model was written."""
     for name, digest in digests.items():
         if not folder.exists(name):

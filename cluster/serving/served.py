@@ -142,6 +142,8 @@ class ServedBridge:
         """See :class:`Served`."""
         for space in self.model.spaces.values():
             space.load_encoders()
+        for end in ("a", "c"):
+            self.model.offsets(end)
 
     def encode_each(self, side: str, items: Sequence[Item], to: str | None) -> list[np.ndarray]:
         """See :class:`Served`."""

@@ -39,17 +39,25 @@ class PreparedBridge:
     weights_bc: np.ndarray
     balanced: bool
 
-    def estimate(self, method: str, a: np.ndarray, c: np.ndarray, options: BridgeOptions) -> BridgeScores:
-        """Log ratios of mapped rows [N, d1], [K, d2], one of the estimators of :func:`estimate`."""
-        found = estimate(method, a, c, self.bridge, self.critics, options)
-        return replace(found, scores=self.corrected(found.scores, found.method, a, c))
+    def estimate(
+        self, method: str, a: np.ndarray, c: np.ndarray, options: BridgeOptions, known: Mapping[str, np.ndarray] = {}
+    ) -> BridgeScores:
+        """Log ratios of mapped rows [N, d1], [K, d2], one of the estimators of :func:`estimate`.
 
-    def corrected(self, scores: np.ndarray, method: str, a: np.ndarray, c: np.ndarray) -> np.ndarray:
+        ``known``: :meth:`offsets` of ``a`` or of ``c``, if they were asked for before.
+        """
+        found = estimate(method, a, c, self.bridge, self.critics, options)
+        return replace(found, scores=self.corrected(found.scores, found.method, a, c, known))
+
+    def corrected(
+        self, scores: np.ndarray, method: str, a: np.ndarray, c: np.ndarray, known: Mapping[str, np.ndarray] = {}
+    ) -> np.ndarray:
         """Without the offsets of a and c that a balanced bridge leaves in [N, K]."""
         if not self.balanced or method not in OVER_BRIDGE:
             return scores
         mass = self.bridge.log_mass() - float(np.log(len(self.bridge)))
-        return scores + mass - self.offsets("a", a)[:, None] - self.offsets("c", c)
+        of_a, of_c = (known[s] if s in known else self.offsets(s, rows) for s, rows in (("a", a), ("c", c)))
+        return scores + mass - of_a[:, None] - of_c
 
     def take(self, rows: np.ndarray) -> PreparedBridge:
         """Some of its items, e.g. a half or a smaller sample."""
