@@ -28,10 +28,7 @@ class BYOL:
 
 class _BYOL(Criterion):
     target_network = True
-
-    def __init__(self, config: BYOL) -> None:
-        super().__init__()
-        self.config = config
+    config: BYOL
 
     def forward(self, batch: GlobalBatch) -> Scored:
         z = check_batch(batch)

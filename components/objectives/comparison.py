@@ -5,6 +5,7 @@ Letters: ``B`` rows, ``N`` compared rows (B or 2B), ``K`` columns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -29,12 +30,22 @@ class Comparison:
     positives: torch.Tensor
     one_sided: bool
 
-    def with_scores(self, scores: torch.Tensor) -> Comparison:
-        return Comparison(scores=scores, positives=self.positives, one_sided=self.one_sided)
+    def both_ways(
+        self,
+        loss: Callable[[torch.Tensor], torch.Tensor],
+        rows: torch.Tensor,
+        columns: Callable[[], torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """Mean of the loss of logits over rows and the one over columns; over rows alone if one-sided.
 
-    def both_ways(self, of_rows: torch.Tensor, of_columns: torch.Tensor) -> torch.Tensor:
-        """Mean of the loss over rows and the one over columns."""
-        return (of_rows + of_columns) / 2
+        ``columns`` makes the logits with columns as rows; by default those of ``rows``, transposed.
+        """
+        of_rows = loss(rows)
+        return of_rows if self.one_sided else (of_rows + loss(columns() if columns else rows.T)) / 2
+
+    def cross_entropy(self, rows: torch.Tensor, columns: Callable[[], torch.Tensor] | None = None) -> torch.Tensor:
+        """Cross-entropy of logits with the positives, :meth:`both_ways`."""
+        return self.both_ways(lambda logits: cross_entropy(logits, self.positives), rows, columns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +114,6 @@ def compare(batch: GlobalBatch, among: str) -> Comparison:
 def cross_entropy(logits: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
     """Mean over the rows of −log softmax at their positives."""
     return torch.nn.functional.cross_entropy(logits, positives)
-
-
-def target_of(comparison: Comparison) -> torch.Tensor:
-    """The plan [N, N] of mass 1 that gives everything to the positives."""
-    n = len(comparison.positives)
-    target = comparison.scores.new_zeros(n, n)
-    return target.scatter_(1, comparison.positives[:, None], 1 / n)
 
 
 def project(comparison: Comparison, config: SinkhornConfig) -> EntropicPlan:

@@ -29,11 +29,12 @@ class CrossEntropy:
 
 
 class _CrossEntropy(Criterion):
+    config: CrossEntropy
     labelled, classifies = True, True
 
     def __init__(self, config: CrossEntropy, num_classes: int) -> None:
-        super().__init__()
-        self.config, self.num_classes = config, num_classes
+        super().__init__(config)
+        self.num_classes = num_classes
 
     def forward(self, batch: GlobalBatch) -> Scored:
         classes = check_classes(batch, "cross-entropy")

@@ -43,10 +43,7 @@ class DomainPlan(Projected):
 
 class _DomainPlan(Criterion):
     labelled = True
-
-    def __init__(self, config: DomainPlan) -> None:
-        super().__init__()
-        self.config = config
+    config: DomainPlan
 
     def forward(self, batch: GlobalBatch) -> Scored:
         domains = check_classes(batch, "domain-plan")
@@ -56,7 +53,7 @@ class _DomainPlan(Criterion):
         logits = pairs.scores / self.config.epsilon
         rows = -(target * (logits + plan.g).log_softmax(1)).sum()
         columns = -(target.T * (logits.T + plan.f).log_softmax(1)).sum()
-        return Scored(loss=pairs.both_ways(rows, columns), metrics=plan_metrics(plan))
+        return Scored(loss=(rows + columns) / 2, metrics=plan_metrics(plan))
 
     def diagnose(self, batch: GlobalBatch) -> dict[str, Any]:
         return {"plan": between_views(batch, self.config)}

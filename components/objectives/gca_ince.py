@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from components.objectives.comparison import Comparison, Projected, compare, cross_entropy, plan_metrics, project
+from components.objectives.comparison import Comparison, Projected, compare, plan_metrics, project
 from components.objectives.protocol import Criterion, GlobalBatch, Scored
 from components.transport.plan import EntropicPlan
 
@@ -25,9 +25,7 @@ class GCAINCE(Projected):
 
 
 class _GCAINCE(Criterion):
-    def __init__(self, config: GCAINCE) -> None:
-        super().__init__()
-        self.config = config
+    config: GCAINCE
 
     def forward(self, batch: GlobalBatch) -> Scored:
         pairs = compare(batch, self.config.among)
@@ -41,10 +39,7 @@ class _GCAINCE(Criterion):
 def biased_cross_entropy(pairs: Comparison, plan: EntropicPlan) -> torch.Tensor:
     """Cross-entropy on L + g over rows and, unless one-sided, Lᵀ + f over columns; each fixes one potential."""
     logits = pairs.scores / plan.epsilon
-    loss = cross_entropy(logits + plan.g, pairs.positives)
-    if pairs.one_sided:
-        return loss
-    return pairs.both_ways(loss, cross_entropy(logits.T + plan.f, pairs.positives))
+    return pairs.cross_entropy(logits + plan.g, lambda: logits.T + plan.f)
 
 
 def between_views(batch: GlobalBatch, config: Projected, rho: float | None = None) -> Any:

@@ -24,17 +24,15 @@ class GCARINCE(Projected, RINCE):
 
 
 class _GCARINCE(Criterion):
-    def __init__(self, config: GCARINCE) -> None:
-        super().__init__()
-        self.config = config
+    config: GCARINCE
 
     def forward(self, batch: GlobalBatch) -> Scored:
         config = self.config
         pairs = compare(batch, config.among)
         plan = project(pairs, config.sinkhorn())
         logits = (pairs.scores - 1) / config.epsilon
-        columns = None if pairs.one_sided else logits.T + plan.row_bias()
-        loss = rince(pairs, logits + plan.column_bias(), config.q, config.weight, columns)
+        biased = logits + plan.column_bias()
+        loss = rince(pairs, biased, config.q, config.weight, lambda: logits.T + plan.row_bias())
         return Scored(loss=loss, metrics=plan_metrics(plan))
 
     def diagnose(self, batch: GlobalBatch) -> dict[str, Any]:

@@ -8,7 +8,6 @@ With r₂ = 0, ρ → 0 is InfoNCE and ρ → ∞ GCA-INCE.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from components.checks import check_range
 from components.objectives.comparison import Comparison, Projected, compare, plan_metrics, project
 from components.objectives.gca_ince import between_views, biased_cross_entropy
 from components.objectives.protocol import Criterion, GlobalBatch, Scored
+from components.objectives.rince import rince
 from components.transport.plan import EntropicPlan
 
 
@@ -49,9 +49,7 @@ class GCAUOT(Projected):
 
 
 class _GCAUOT(Criterion):
-    def __init__(self, config: GCAUOT) -> None:
-        super().__init__()
-        self.config = config
+    config: GCAUOT
 
     def forward(self, batch: GlobalBatch) -> Scored:
         config = self.config
@@ -63,17 +61,15 @@ class _GCAUOT(Criterion):
         return Scored(loss=loss, metrics=plan_metrics(plan) | {"rho": config.rho})
 
     def _robust(self, pairs: Comparison, plan: EntropicPlan) -> torch.Tensor:
-        logits = (pairs.scores - 1) / self.config.epsilon
-        rows = self._robust_rows(logits + plan.column_bias(), pairs.positives)
-        if pairs.one_sided:
-            return rows
-        return pairs.both_ways(rows, self._robust_rows(logits.T + plan.row_bias(), pairs.positives))
-
-    def _robust_rows(self, biased: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
-        config = self.config
-        positive = biased.gather(1, positives[:, None]).squeeze(1)
-        everything = config.rho / (config.rho + config.epsilon) * biased.logsumexp(1) + log(config.weight)
-        return ((config.q * everything).expm1() - (config.q * positive).expm1()).mean() / config.q
+        config, logits = self.config, (pairs.scores - 1) / self.config.epsilon
+        return rince(
+            pairs,
+            logits + plan.column_bias(),
+            config.q,
+            config.weight,
+            lambda: logits.T + plan.row_bias(),
+            damping=config.rho / (config.rho + config.epsilon),
+        )
 
     def diagnose(self, batch: GlobalBatch) -> dict[str, Any]:
         return {"plan": between_views(batch, self.config, self.config.rho)}

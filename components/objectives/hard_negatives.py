@@ -5,20 +5,13 @@ K_ij ← K_ij e^{β L_ij} for every j but the positive, before the projection. �
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from components.checks import check_range
-from components.objectives.comparison import (
-    Comparison,
-    Contrast,
-    compare,
-    cross_entropy,
-    plan_metrics,
-    project,
-)
+from components.objectives.comparison import Comparison, Contrast, compare, plan_metrics, project
 from components.objectives.gca_ince import GCAINCE, between_views, biased_cross_entropy
 from components.objectives.protocol import Criterion, GlobalBatch, Scored
 
@@ -53,9 +46,7 @@ class HardNegatives(Contrast):
 
 
 class _HardNegatives(Criterion):
-    def __init__(self, config: HardNegatives) -> None:
-        super().__init__()
-        self.config = config
+    config: HardNegatives
 
     def forward(self, batch: GlobalBatch) -> Scored:
         config = self.config
@@ -63,11 +54,7 @@ class _HardNegatives(Criterion):
         if config.iterations:
             plan = project(pairs, config.projected().sinkhorn())
             return Scored(loss=biased_cross_entropy(pairs, plan), metrics=plan_metrics(plan))
-        logits = pairs.scores / config.epsilon
-        loss = cross_entropy(logits, pairs.positives)
-        if not pairs.one_sided:
-            loss = pairs.both_ways(loss, cross_entropy(logits.T, pairs.positives))
-        return Scored(loss=loss, metrics={"epsilon": config.epsilon})
+        return Scored(loss=pairs.cross_entropy(pairs.scores / config.epsilon), metrics={"epsilon": config.epsilon})
 
     def diagnose(self, batch: GlobalBatch) -> dict[str, Any]:
         return {"plan": between_views(batch, self.config.projected())}
@@ -76,4 +63,4 @@ class _HardNegatives(Criterion):
 def tilted(pairs: Comparison, beta: float) -> Comparison:
     """Scores with (1 + β) times those of all negatives."""
     positive = torch.zeros_like(pairs.scores, dtype=torch.bool).scatter_(1, pairs.positives[:, None], True)
-    return pairs.with_scores(torch.where(positive, pairs.scores, (1 + beta) * pairs.scores))
+    return replace(pairs, scores=torch.where(positive, pairs.scores, (1 + beta) * pairs.scores))

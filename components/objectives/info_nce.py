@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.objectives.comparison import Contrast, compare, cross_entropy
+from components.objectives.comparison import Contrast, compare
 from components.objectives.protocol import Criterion, GlobalBatch, Scored
 
 
@@ -20,14 +20,9 @@ class InfoNCE(Contrast):
 
 
 class _InfoNCE(Criterion):
-    def __init__(self, config: InfoNCE) -> None:
-        super().__init__()
-        self.config = config
+    config: InfoNCE
 
     def forward(self, batch: GlobalBatch) -> Scored:
         pairs = compare(batch, self.config.among)
         logits = pairs.scores / self.config.epsilon
-        loss = cross_entropy(logits, pairs.positives)
-        if not pairs.one_sided:
-            loss = pairs.both_ways(loss, cross_entropy(logits.T, pairs.positives))
-        return Scored(loss=loss, metrics={"epsilon": self.config.epsilon})
+        return Scored(loss=pairs.cross_entropy(logits), metrics={"epsilon": self.config.epsilon})

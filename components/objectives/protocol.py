@@ -46,6 +46,7 @@ class Criterion(torch.nn.Module):
     """An objective with its own parameters, if it has any.
 
     Attributes:
+        config: that it was built from.
         views: how many views of a row it compares.
         labelled: whether it learns from labels.
         target_network: whether it wants outputs of an averaged network, and a predictor on the trained one.
@@ -56,6 +57,10 @@ class Criterion(torch.nn.Module):
     labelled: bool = False
     target_network: bool = False
     classifies: bool = False
+
+    def __init__(self, config: Any = None) -> None:
+        super().__init__()
+        self.config = config
 
     def forward(self, batch: GlobalBatch) -> Scored:
         """The loss of the global batch."""

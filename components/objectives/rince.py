@@ -6,6 +6,7 @@ mean_i [−e^{q L_{i,t(i)}}/q + e^{q (log λ + logsumexp_j L_ij)}/q] with L = (c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
 
@@ -38,9 +39,7 @@ class RINCE(Contrast):
 
 
 class _RINCE(Criterion):
-    def __init__(self, config: RINCE) -> None:
-        super().__init__()
-        self.config = config
+    config: RINCE
 
     def forward(self, batch: GlobalBatch) -> Scored:
         pairs = compare(batch, self.config.among)
@@ -49,18 +48,22 @@ class _RINCE(Criterion):
 
 
 def rince(
-    pairs: Comparison, logits: torch.Tensor, q: float, weight: float, transposed: torch.Tensor | None = None
+    pairs: Comparison,
+    logits: torch.Tensor,
+    q: float,
+    weight: float,
+    columns: Callable[[], torch.Tensor] | None = None,
+    *,
+    damping: float = 1.0,
 ) -> torch.Tensor:
-    """RINCE of ``logits`` [N, N] over rows and, unless the comparison is one-sided, over columns (the rows of
-    ``transposed``)."""
-    loss = rince_rows(logits, pairs.positives, q, weight)
-    if pairs.one_sided:
-        return loss
-    return pairs.both_ways(loss, rince_rows(logits.T if transposed is None else transposed, pairs.positives, q, weight))
+    """RINCE of ``logits`` [N, N], :meth:`Comparison.both_ways`; ``damping`` multiplies the logsumexp."""
+    return pairs.both_ways(lambda rows: rince_rows(rows, pairs.positives, q, weight, damping), logits, columns)
 
 
-def rince_rows(logits: torch.Tensor, positives: torch.Tensor, q: float, weight: float) -> torch.Tensor:
+def rince_rows(
+    logits: torch.Tensor, positives: torch.Tensor, q: float, weight: float, damping: float = 1.0
+) -> torch.Tensor:
     """Mean over rows; computed with expm1, as both terms tend to 1/q for small q."""
     positive = logits.gather(1, positives[:, None]).squeeze(1)
-    everything = logits.logsumexp(1) + log(weight)
+    everything = damping * logits.logsumexp(1) + log(weight)
     return ((q * everything).expm1() - (q * positive).expm1()).mean() / q

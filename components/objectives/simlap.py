@@ -74,11 +74,12 @@ class SimLAP:
 class SimLAPCriterion(Criterion):
     """Holds the gate, which is trained with the encoder."""
 
+    config: SimLAP
     labelled = True
 
     def __init__(self, config: SimLAP, dim: int, num_classes: int) -> None:
-        super().__init__()
-        self.config, self.num_classes = config, num_classes
+        super().__init__(config)
+        self.num_classes = num_classes
         self.gate = None if config.open_gate else LabelGate(num_classes, dim, config.gate_width)
 
     def forward(self, batch: GlobalBatch) -> Scored:

@@ -32,10 +32,7 @@ class SupCon:
 
 class _SupCon(Criterion):
     labelled = True
-
-    def __init__(self, config: SupCon) -> None:
-        super().__init__()
-        self.config = config
+    config: SupCon
 
     def forward(self, batch: GlobalBatch) -> Scored:
         classes = check_classes(batch, "supcon")

@@ -53,9 +53,7 @@ class TargetPlan:
 
 
 class _TargetPlan(Criterion):
-    def __init__(self, config: TargetPlan) -> None:
-        super().__init__()
-        self.config = config
+    config: TargetPlan
 
     def forward(self, batch: GlobalBatch) -> Scored:
         found = self._loss(batch)

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from components.objectives.comparison import Comparison
 from components.objectives.protocol import Criterion, GlobalBatch
 from components.objectives.registry import OBJECTIVES, make_objective
 
@@ -39,3 +40,10 @@ def loss_and_gradient(name: str, given: GlobalBatch, **settings: Any) -> tuple[t
     loss = criterion(name, **settings)(fitting(name, given)).loss
     (gradient,) = torch.autograd.grad(loss, given.z)
     return loss.detach(), gradient
+
+
+def target_of(comparison: Comparison) -> torch.Tensor:
+    """The plan [N, N] of mass 1 that gives everything to the positives."""
+    n = len(comparison.positives)
+    target = comparison.scores.new_zeros(n, n)
+    return target.scatter_(1, comparison.positives[:, None], 1 / n)

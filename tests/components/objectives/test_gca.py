@@ -5,11 +5,11 @@ Not asserted, because it does not hold: that GCA-RINCE lies below RINCE (the pos
 
 import pytest
 import torch
-from batches import batch, criterion, loss_and_gradient
+from batches import batch, criterion, loss_and_gradient, target_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.objectives.comparison import compare, target_of
+from components.objectives.comparison import compare
 from components.transport.config import SinkhornConfig
 from components.transport.sinkhorn import sinkhorn
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from batches import batch, loss_and_gradient
+from batches import batch, loss_and_gradient, target_of
 
-from components.objectives.comparison import compare, target_of
+from components.objectives.comparison import compare
 from components.transport.config import SinkhornConfig
 from components.transport.gradient import row_loss
 from components.transport.sinkhorn import sinkhorn
