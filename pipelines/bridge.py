@@ -129,6 +129,7 @@ class BridgeGraph(CorpusSteps):
         return self._step(
             f"score-{way}",
             run="bridge_score",
+            version="2",
             config={"bridge": self._bridge(), "estimators": list(self.recipe.methods), "seed": self.recipe.seed},
             inputs={"pairs": self.pairs, "critics": self.critics[way], **self.rows},
             options={"engine": self.engine, "shards": shards},

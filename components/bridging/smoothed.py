@@ -2,8 +2,9 @@
 
 A small bridge then covers what lies between its items. h² is chosen without A–C pairs, by the cross-entropy of the
 smoothed softmax over candidates, from a small pool, against the *plain* one from a larger, disjoint pool. (That two
-pools agree is no criterion: the more bias, the better they do.) It must not be worse than that of h² = 0 with scores as
-they are, which rules out lengths with heavy tails (dot critics); of what is left it must be least for the order of
+pools agree is no criterion: the more bias, the better they do.) With scores as they are the least smoothing must lower
+it by two standard errors, and none may be taken that is worse than h² = 0: lengths with heavy tails (dot critics) fail
+at once, as kernels as wide as the bridge reach where exp f explodes. Of what is left it must be least for the order of
 candidates: without their offsets and at the best temperature. Within a standard error the smaller h² is taken.
 h² = 0 is Monte Carlo, h² = 1 the Gaussian form.
 """
@@ -26,6 +27,7 @@ POOLS = 5  # one of them is the small pool, the others are the large one
 MAX_ROWS = 256  # of queries and of candidates that the choice is made on
 TEMPERATURES = tuple(2.0 ** (n / 2) for n in range(-2, 20))
 MIN_ITEMS = 20  # of a bridge that may be smoothed by choice
+SURE = 2.0  # standard errors by which the least smoothing must gain
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def choose_bandwidth(
     plain, found = scores(large, 0.0), [scores(small, h) for h in GRID]
     as_is = np.stack([-(np.exp(_log_softmax(plain)) * _log_softmax(s)).sum(axis=1) for s in found])
     worse = as_is - as_is[0]
-    allowed = int((np.cumsum(worse.mean(axis=1) > _error(worse)) == 0).sum())
+    means, errors = worse.mean(axis=1), _error(worse)
+    allowed = int((np.cumsum(means > errors) == 0).sum()) if means[1] < -SURE * errors[1] else 1
     losses = np.stack([_loss(_centred(s), np.exp(_log_softmax(_centred(plain)))) for s in found])  # [grid, N]
     curve = losses.mean(axis=1)
     best = next((n for n in range(allowed - 1) if curve[n] <= curve[n + 1]), allowed - 1)

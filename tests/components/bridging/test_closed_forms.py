@@ -137,3 +137,24 @@ def test_bandwidth_is_chosen_without_pairs_and_none_for_heavy_tails():
     )
     assert dot.bandwidth == 0
     assert choose_bandwidth(a, c, bridge.take(slice(0, 10)), critics, options).bandwidth == 0
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_dot_critics_of_the_same_scores_are_not_smoothed(seed):
+    """-½|x - y|² is the dot product of (x, -½|x|², 1) and (y, 1, -½|y|²), whose tails no Gaussian has."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(600, 8))
+    first, second = x @ rng.normal(size=(8, 8)), x @ rng.normal(size=(8, 8))
+    a, c = (side[:100] + rng.normal(size=(100, 8)) / 2 for side in (first, second))
+    bridge = unnamed(first[100:], second[100:])
+    l2 = a, c, bridge, pair_of("l2", (0.4, 0.4), (8, 8)), BridgeOptions()
+
+    def lifted(rows, order):
+        return np.column_stack([rows, -(rows**2).sum(axis=1) / 2, np.ones(len(rows))])[:, [*range(8), *order]]
+
+    lifted_bridge = unnamed(lifted(bridge.first, (9, 8)), lifted(bridge.second, (9, 8)))
+    outer = lifted(a, (8, 9)), lifted(c, (8, 9))
+    dot = *outer, lifted_bridge, pair_of("dot", (0.4, 0.4), (10, 10)), BridgeOptions()
+    np.testing.assert_allclose(estimate("monte-carlo", *l2).scores, estimate("monte-carlo", *dot).scores, atol=1e-9)
+    assert choose_bandwidth(*l2).bandwidth >= 0.4
+    assert choose_bandwidth(*dot).bandwidth == 0
