@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from components.files import Folder
+from components.transforms import below
 
 Report = Callable[[int, Mapping[str, float]], None]
 
@@ -153,9 +154,19 @@ def _name(epoch: int) -> str:
     return f"epoch-{epoch:06d}"
 
 
+def arrays_of(module: nn.Module, prefix: str = "") -> dict[str, np.ndarray]:
+    """Parameters and buffers, by their names behind ``prefix``."""
+    return {f"{prefix}{name}": value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()}
+
+
+def load_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray], prefix: str = "") -> None:
+    """The inverse of :func:`arrays_of`; arrays with other names are passed over."""
+    module.load_state_dict({n: torch.from_numpy(v.copy()) for n, v in below(arrays, prefix).items()})
+
+
 def pack(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, np.ndarray]:
     """Parameters and the optimizer's moments as named arrays."""
-    arrays = {f"model.{name}": value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()}
+    arrays = arrays_of(module, "model.")
     for number, moments in optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             arrays[f"optimizer.{number}.{name}"] = torch.as_tensor(value).detach().cpu().numpy().copy()
@@ -164,7 +175,7 @@ def pack(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, np.nd
 
 def unpack(arrays: Mapping[str, np.ndarray], module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """The inverse of :func:`pack`; the learning rate stays as it is."""
-    module.load_state_dict({n[6:]: torch.from_numpy(v.copy()) for n, v in arrays.items() if n.startswith("model.")})
+    load_arrays(module, arrays, "model.")
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in arrays.items():
         if name.startswith("optimizer."):
@@ -189,3 +200,20 @@ def share(rows: np.ndarray, session: Session) -> np.ndarray:
     """This worker's contiguous part of a global batch; the parts of all workers are the batch."""
     edges = np.linspace(0, len(rows), session.world + 1).round().astype(int)
     return rows[edges[session.rank] : edges[session.rank + 1]]
+
+
+def gather(own: torch.Tensor, columns: range, total: int, session: Session) -> torch.Tensor:
+    """Outputs of all workers [V, B, K]: this one's [V, n, K] with its gradient at ``columns``, the others' constant."""
+    if session.world == 1:
+        return own
+    with torch.no_grad():
+        everything = own.new_zeros(own.shape[0], total, own.shape[2])
+        everything[:, columns.start : columns.stop] = own
+        everything = session.mean(everything) * session.world
+    return torch.cat([everything[:, : columns.start], own, everything[:, columns.stop :]], dim=1)
+
+
+def own_columns(total: int, session: Session) -> range:
+    """Which rows of a global batch of ``total`` are this worker's."""
+    mine = share(np.arange(total), session)
+    return range(int(mine[0]), int(mine[-1]) + 1) if len(mine) else range(0)

@@ -109,7 +109,7 @@ class _Composite(Transform):
 
     @classmethod
     def from_state(cls, spec: Spec, tensors: Mapping[str, np.ndarray]) -> _Composite:
-        return cls([_build(s, _below(tensors, f"{n}.")) for n, s in enumerate(spec["parts"])])
+        return cls([_build(s, below(tensors, f"{n}.")) for n, s in enumerate(spec["parts"])])
 
 
 class Chain(_Composite):
@@ -178,5 +178,6 @@ def _build(spec: Spec, tensors: Mapping[str, np.ndarray]) -> Transform:
     return _REGISTRY[kind].from_state({k: v for k, v in spec.items() if k != "kind"}, tensors)
 
 
-def _below(tensors: Mapping[str, np.ndarray], prefix: str) -> Tensors:
+def below(tensors: Mapping[str, np.ndarray], prefix: str) -> Tensors:
+    """Those whose names begin with ``prefix``, without it."""
     return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}

@@ -19,7 +19,18 @@ from components.alignment.heads import Perceptron
 from components.alignment.mmd import mmd2
 from components.alignment.mmd_config import MMDConfig
 from components.errors import UserError
-from components.training import Checkpoint, Session, mean_gradients, pack, run_to_end, share, unpack
+from components.training import (
+    Checkpoint,
+    Session,
+    arrays_of,
+    gather,
+    mean_gradients,
+    own_columns,
+    pack,
+    run_to_end,
+    unpack,
+)
+from components.transforms import below
 
 MAX_HELD = 1024  # rows of a side that MMD is measured on
 
@@ -161,15 +172,9 @@ class _Training:
 
     def _moved(self, rows: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
         """Moved rows of the global batch: this worker's share with its gradient, the others' as constants."""
-        mine = share(np.arange(len(chosen)), self.session)
-        own = self.nets(rows[:, chosen[mine]])
-        if self.session.world == 1:
-            return own
-        with torch.no_grad():
-            padded = torch.zeros(len(rows), len(chosen), rows.shape[2], device=rows.device)
-            padded[:, mine] = own
-            everything = self.session.mean(padded) * self.session.world
-        return torch.cat([everything[:, : mine[0]], own, everything[:, mine[-1] + 1 :]], dim=1)
+        mine = own_columns(len(chosen), self.session)
+        own = self.nets(rows[:, chosen[mine.start : mine.stop]])
+        return gather(own, mine, len(chosen), self.session)
 
     def _pair_term(self, moved: torch.Tensor) -> torch.Tensor:
         """Weighted mean squared distance of moved pair rows [E, P, R] to their partners. [E]"""
@@ -199,7 +204,7 @@ class _Training:
     def restore(self, found: Checkpoint) -> None:
         unpack(found.arrays, self.nets, self.optimizer)
         device = self.session.device
-        best = {n[5:]: v for n, v in found.arrays.items() if n.startswith("best.")}
+        best = below(found.arrays, "best.")
         self.best_state = {n: torch.from_numpy(v.copy()).to(device) for n, v in best.items()}
         self.best = torch.tensor(found.facts["best"], device=device)
         self.best_epoch = torch.tensor(found.facts["best_epoch"], device=device)
@@ -207,7 +212,7 @@ class _Training:
 
     def result(self) -> MMDFit:
         self.nets.load_state_dict(self.best_state)
-        state = {n: v.cpu().numpy().copy() for n, v in self.best_state.items()}
+        state = arrays_of(self.nets)
         layers = range(len(self.nets.weights))
         nets = tuple(
             ResidualMLP([state[f"weights.{n}"][fit] for n in layers], [state[f"biases.{n}"][fit, 0] for n in layers])

@@ -8,28 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 
 from components.objectives.protocol import Scored
-from components.training import Session, mean_gradients, share
-
-
-def gather(own: torch.Tensor, columns: range, total: int, session: Session) -> torch.Tensor:
-    """Outputs of all workers [V, B, K]: this one's [V, n, K] with its gradient at ``columns``, the others' constant."""
-    if session.world == 1:
-        return own
-    with torch.no_grad():
-        everything = own.new_zeros(own.shape[0], total, own.shape[2])
-        everything[:, columns.start : columns.stop] = own
-        everything = session.mean(everything) * session.world
-    return torch.cat([everything[:, : columns.start], own, everything[:, columns.stop :]], dim=1)
-
-
-def own_columns(total: int, session: Session) -> range:
-    """Which rows of a global batch of ``total`` are this worker's."""
-    mine = share(np.arange(total), session)
-    return range(int(mine[0]), int(mine[-1]) + 1) if len(mine) else range(0)
+from components.training import Session, gather, mean_gradients
 
 
 def step_gradients(

@@ -13,6 +13,7 @@ from components.devices import autocast, to_device
 from components.objectives.protocol import Criterion, GlobalBatch, Scored
 from components.pretraining.labels import Classes
 from components.pretraining.network import Network
+from components.training import arrays_of
 
 
 class Learner:
@@ -75,10 +76,8 @@ class Learner:
 
     def state(self) -> dict[str, np.ndarray]:
         """All weights."""
-        return {n: v.detach().cpu().numpy().copy() for n, v in self.both.state_dict().items()}
+        return arrays_of(self.both)
 
     def target_state(self) -> dict[str, np.ndarray]:
         """Weights of the target network; empty without one."""
-        if self.target is None:
-            return {}
-        return {n: v.detach().cpu().numpy().copy() for n, v in self.target.state_dict().items()}
+        return {} if self.target is None else arrays_of(self.target)

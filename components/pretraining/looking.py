@@ -12,12 +12,11 @@ from components.devices import to_device
 from components.errors import UserError
 from components.evaluation.representation import effective_rank, knn_hits
 from components.objectives.protocol import GlobalBatch
-from components.pretraining.gradients import gather, own_columns
 from components.pretraining.inputs import Inputs
 from components.pretraining.labels import NONE
 from components.pretraining.learner import Learner
 from components.pretraining.rows import TRAIN, VALID
-from components.training import Session
+from components.training import Session, gather, own_columns
 
 PROBE_ROWS = 2000
 """Training rows among which validation rows look for their neighbours, and validation rows that look, at most."""

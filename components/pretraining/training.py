@@ -21,14 +21,15 @@ from components.errors import UserError
 from components.objectives.protocol import Criterion
 from components.pretraining.batches import Batches, ByClass, Shuffled, require_rows
 from components.pretraining.config import TrainingConfig
-from components.pretraining.gradients import gather, own_columns, share_out, step_gradients
+from components.pretraining.gradients import share_out, step_gradients
 from components.pretraining.inputs import Inputs, Key, load_views
 from components.pretraining.labels import NONE, Classes
 from components.pretraining.learner import Learner
 from components.pretraining.looking import Look
 from components.pretraining.network import Network
 from components.pretraining.rows import TRAIN
-from components.training import Checkpoint, Session, pack, run_to_end, unpack
+from components.training import Checkpoint, Session, gather, load_arrays, own_columns, pack, run_to_end, unpack
+from components.transforms import below
 
 
 @dataclass(frozen=True)
@@ -197,26 +198,18 @@ class EncoderTraining:
 
     def restore(self, found: Checkpoint) -> None:
         unpack(found.arrays, self.learner.both, self.optimizer)
-        self.best_state = _below(found.arrays, "best.")
+        self.best_state = below(found.arrays, "best.")
         if self.learner.target is not None:
-            self.learner.target.load_state_dict(_tensors(_below(found.arrays, "target.")))
+            load_arrays(self.learner.target, found.arrays, "target.")
         self.epoch, self.best, self.best_epoch = found.epoch, found.facts["best"], found.facts["best_epoch"]
         self.history = list(found.facts["history"])
 
     def result(self) -> EncoderFit:
         """The best epoch's network."""
-        self.learner.both.load_state_dict(_tensors(self.best_state))
+        load_arrays(self.learner.both, self.best_state)
         diagnosis = self.look.diagnosis()
         learner = self.learner
         return EncoderFit(learner.network.eval(), learner.criterion.eval(), self.best_epoch, self.history, diagnosis)
-
-
-def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {n.removeprefix(prefix): v for n, v in arrays.items() if n.startswith(prefix)}
-
-
-def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    return {n: torch.from_numpy(v.copy()) for n, v in arrays.items()}
 
 
 def _optimizer(parameters: Sequence[torch.Tensor], config: TrainingConfig) -> torch.optim.Optimizer:

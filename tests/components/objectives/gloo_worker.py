@@ -17,7 +17,8 @@ from torch import nn
 
 from components.objectives.protocol import GlobalBatch, Scored
 from components.objectives.registry import OBJECTIVES
-from components.pretraining.gradients import gather, own_columns, share_out, step_gradients
+from components.pretraining.gradients import share_out, step_gradients
+from components.training import gather, own_columns
 
 INPUTS = 12
 
