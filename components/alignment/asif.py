@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 
 import numpy as np
 
 from components.alignment.protocol import Alignment, Pairs
-from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired, plain_views, raw_variant
+from components.alignment.tuned import Build, Family, TunedAligner, Unpaired, raw_family
 from components.checks import check_range
 from components.transforms import Spec, Tensors, Transform, unit_rows
 
@@ -70,14 +71,7 @@ class Asif(TunedAligner):
             check_range("powers", power, 0, 32, above=True)
 
     def family(self, world: Unpaired, dims: tuple[int, int]) -> Family:
-        views = plain_views(dims)
-        return Family(
-            views=views,
-            variants=(raw_variant(views),),
-            grid=tuple(Candidate(0, (f, e)) for f in self.fractions for e in self.powers),
-            path=lambda _, pairs: fit_path(pairs),
-            describe=lambda c: {"fraction": c.params[0], "power": c.params[1]},
-        )
+        return raw_family(dims, product(self.fractions, self.powers), ("fraction", "power"), fit_path)
 
 
 def fit_path(pairs: Pairs) -> Build:

@@ -129,12 +129,20 @@ def solve_map(
 ) -> np.ndarray:
     """C [K1, K2] of ``source`` [P, K1] to ``target`` [P, K2] under ``penalty`` [K1, K2] on its squared entries:
     column j solves (AᵀA/P + diag(penalty_j + ridge)) c_j = Aᵀb_j/P. A ``share`` of the loss may come from ``soft``."""
-    gram, cross = moments(source, target)
-    if soft is not None and share > 0:
-        more_gram, more_cross = moments(*soft)
-        gram, cross = (1 - share) * gram + share * more_gram, (1 - share) * cross + share * more_cross
+    gram, cross = mixed_moments((source, target), soft, share)
     systems = gram[None] + (penalty.T + ridge)[:, :, None] * np.eye(len(gram))
     return np.ascontiguousarray(np.linalg.solve(systems, cross.T[:, :, None])[:, :, 0].T)
+
+
+def mixed_moments(
+    known: tuple[np.ndarray, np.ndarray], soft: tuple[np.ndarray, np.ndarray] | None, share: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`moments` of known rows, with a ``share`` of those of the soft ones."""
+    gram, cross = moments(*known)
+    if soft is None or share == 0:
+        return gram, cross
+    more_gram, more_cross = moments(*soft)
+    return (1 - share) * gram + share * more_gram, (1 - share) * cross + share * more_cross
 
 
 def moments(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

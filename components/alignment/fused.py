@@ -11,12 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from components.alignment import kernel_ridge, ridge_cca
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.shaping import Scale
-from components.alignment.tuned import Candidate, Family, TunedAligner, Unpaired, Variant
+from components.alignment.tuned import Candidate, Family, TunedAligner, Unpaired, Variant, named
 from components.alignment.views import View, Views
 from components.checks import check_range
 from components.transforms import Chain, Concat, Transform, UnitRows
@@ -72,7 +70,7 @@ class FusedCSA(TunedAligner):
 
     def family(self, world: Unpaired, dims: tuple[int, int]) -> Family:
         params = [(r, g) for g in self.gammas for r in self.ridges]
-        return _family(world.spectral(), self.weights, params, ("ridge", "gamma"), _csa_path)
+        return _family(world.spectral(), self.weights, params, ("ridge", "gamma"), ridge_cca.fit_path)
 
 
 def fused_rows(view: View, weight: float, *, time: float = DIFFUSION_TIME, dim: int = DIM) -> Transform:
@@ -88,20 +86,13 @@ def _family(
     names: tuple[str, str],
     fit: Callable[[Pairs], Callable[[tuple[float, float]], Alignment]],
 ) -> Family:
-    def describe(candidate: Candidate) -> dict[str, Any]:
-        return {"weight": weights[candidate.variant], **dict(zip(names, candidate.params, strict=True))}
-
     return Family(
         views=views,
         variants=tuple(Variant(fused_rows(views.left, w), fused_rows(views.right, w)) for w in weights),
         grid=tuple(Candidate(n, p) for n in range(len(weights)) for p in params),
         path=lambda _, pairs: fit(pairs),
-        describe=describe,
+        describe=lambda c: {"weight": weights[c.variant], **named(*names)(c)},
     )
-
-
-def _csa_path(pairs: Pairs) -> Callable[[tuple[float, float]], Alignment]:
-    return ridge_cca.fit_path(pairs, None, (np.ones(pairs.left.shape[1]), np.ones(pairs.right.shape[1])))
 
 
 def _check_all(config: Any, names: Sequence[str]) -> None:

@@ -23,9 +23,9 @@ from components.alignment import ridge_cca
 from components.alignment.kernel_ridge import KernelMap, kernel
 from components.alignment.linalg import thin_svd
 from components.alignment.procrustes import project
-from components.alignment.protocol import Alignment, Pairs
+from components.alignment.protocol import Alignment, Pairs, both_ways
 from components.alignment.shaping import Columns
-from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired, Variant, plain_views
+from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired, Variant, named, plain_views
 from components.alignment.views import View
 from components.checks import check_one_of, check_range
 from components.errors import UserError
@@ -91,7 +91,7 @@ class FusedGromov(TunedAligner):
                 Candidate(0, (m, w, a)) for w in weights for a in self.mixes[: None if w else 1] for m in self.maps
             ),
             path=lambda _, pairs: matching.path(pairs),
-            describe=lambda c: dict(zip(("map", "weight", "mix"), c.params, strict=True)),
+            describe=named("map", "weight", "mix"),
         )
 
     def _landmarks(self, rows: np.ndarray, view: View, features: Transform, side: int) -> np.ndarray:
@@ -129,7 +129,7 @@ class _Matching:
     def found(self, pairs: Pairs, raw: Pairs, mix: float) -> Found:
         left, right = np.concatenate([pairs.left, self.left]), np.concatenate([pairs.right, self.right])
         x, y = left[:, : self.dims[0]], right[:, : self.dims[1]]
-        teacher = ridge_cca.fit_path(raw, None, (np.ones(x.shape[1]), np.ones(y.shape[1])))(TEACHER)
+        teacher = ridge_cca.fit_path(raw)(TEACHER)
         cost = seeded_cost(teacher.score(x, y), len(pairs))
         parts = [r[:, d:] if self.diffusion else r for r, d in zip((left, right), self.dims, strict=True)]
         plan = match(cost, distances(parts[0], self.diffusion), distances(parts[1], self.diffusion), mix)
@@ -166,9 +166,7 @@ class Found:
         x, y = unit_rows(self.pairs.left), unit_rows(self.pairs.right)
         to_right = _weighted_map(x, y, self.left, self.left_partner, weight)
         to_left = _weighted_map(y, x, self.right, self.right_partner, weight)
-        return Alignment(
-            Concat([Chain([to_right, UnitRows()]), UnitRows()]), Concat([UnitRows(), Chain([to_left, UnitRows()])])
-        )
+        return both_ways(to_right, to_left)
 
 
 def match(cost: np.ndarray, left: np.ndarray, right: np.ndarray, mix: float) -> np.ndarray:

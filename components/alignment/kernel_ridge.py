@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.alignment.checks import check_fit
-from components.alignment.protocol import Alignment, Pairs
+from components.alignment.protocol import Alignment, Pairs, both_ways
 from components.alignment.selection import at_most, cross_validate
 from components.checks import check_range
 from components.errors import UserError
-from components.transforms import Chain, Concat, Spec, Tensors, Transform, UnitRows, unit_rows
+from components.transforms import Spec, Tensors, Transform, unit_rows
 
 # In order of preference: of candidates that cross-validation cannot tell apart, the first wins.
 SHARPNESS = (3.0, 1.0, 6.0)
@@ -99,11 +99,7 @@ def fit_path(pairs: Pairs) -> Callable[[tuple[float, float]], Alignment]:
             spectra[b] = _Spectrum.of(left, b), _Spectrum.of(right, b)
         to_right = KernelMap(left, spectra[b][0].solve(right, ridge), b)
         to_left = KernelMap(right, spectra[b][1].solve(left, ridge), b)
-        return Alignment(
-            Concat([Chain([to_right, UnitRows()]), UnitRows()]),
-            Concat([UnitRows(), Chain([to_left, UnitRows()])]),
-            {"sharpness": b, "ridge": ridge, "pairs": len(pairs)},
-        )
+        return both_ways(to_right, to_left, {"sharpness": b, "ridge": ridge, "pairs": len(pairs)})
 
     return build
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from components.transforms import Transform
+from components.transforms import Chain, Concat, Transform, UnitRows
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,15 @@ class Alignment:
     def score(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Scores of raw left rows [N, D1] against raw right rows [M, D2]. [N, M]; higher is closer."""
         return self.left(left) @ self.right(right).T
+
+
+def both_ways(to_right: Transform, to_left: Transform, diagnostics: Mapping[str, Any] | None = None) -> Alignment:
+    """Score cos(to_right(x), y) + cos(x, to_left(y)) of two maps between the sides."""
+    return Alignment(
+        Concat([Chain([to_right, UnitRows()]), UnitRows()]),
+        Concat([UnitRows(), Chain([to_left, UnitRows()])]),
+        diagnostics or {},
+    )
 
 
 class Aligner(Protocol):

@@ -70,9 +70,9 @@ class RidgeCCA:
         table = [{"ridge": r, "gamma": g, "score": s} for (r, g), s in zip(grid, chosen.scores, strict=True)]
         return Alignment(best.left, best.right, {**best.diagnostics, "cv": table})
 
-    def _scales(self, left: np.ndarray, right: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    def _scales(self, left: np.ndarray, right: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray] | None:
         if not self.scale:
-            return np.ones(pairs.left.shape[1]), np.ones(pairs.right.shape[1])
+            return None
         return (
             column_scales(np.concatenate([left, pairs.left]) if len(left) else pairs.left),
             column_scales(np.concatenate([right, pairs.right]) if len(right) else pairs.right),
@@ -80,14 +80,15 @@ class RidgeCCA:
 
 
 def fit_path(
-    pairs: Pairs, dim: int | None, scales: tuple[np.ndarray, np.ndarray]
+    pairs: Pairs, dim: int | None = None, scales: tuple[np.ndarray, np.ndarray] | None = None
 ) -> Callable[[tuple[float, float]], Alignment]:
-    """Decompose the pairs once; the result builds the alignment of any ``(ridge, gamma)``.
+    """Decompose the pairs once; the result builds the alignment of any ``(ridge, gamma)``. ``scales``: 1 by default.
 
     With thin SVDs X = U S Vᵀ of the centred, scaled pair rows, (XᵀX + ρI)^-½ Xᵀ = V diag(s/√(s² + ρ)) Uᵀ on the pairs'
     span and nothing outside it, so all algebra happens in P x P however many dimensions there are.
     """
-    left, right = _View.of(pairs.left, scales[0]), _View.of(pairs.right, scales[1])
+    one, two = scales or (np.ones(pairs.left.shape[1]), np.ones(pairs.right.shape[1]))
+    left, right = _View.of(pairs.left, one), _View.of(pairs.right, two)
 
     def build(candidate: tuple[float, float]) -> Alignment:
         ridge, gamma = candidate

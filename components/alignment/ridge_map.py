@@ -13,10 +13,10 @@ from typing import ClassVar
 import numpy as np
 
 from components.alignment.linalg import thin_svd
-from components.alignment.protocol import Alignment, Pairs
-from components.alignment.tuned import Candidate, Family, TunedAligner, Unpaired, plain_views, raw_variant
+from components.alignment.protocol import Alignment, Pairs, both_ways
+from components.alignment.tuned import Family, TunedAligner, Unpaired, raw_family
 from components.checks import check_range
-from components.transforms import Chain, Concat, Linear, UnitRows, unit_rows
+from components.transforms import Chain, Linear, UnitRows, unit_rows
 
 RIDGES = (0.5, 0.1, 0.02, 2.0, 8.0)
 
@@ -40,14 +40,7 @@ class RidgeMap(TunedAligner):
             check_range("ridges", ridge, 0, above=True)
 
     def family(self, world: Unpaired, dims: tuple[int, int]) -> Family:
-        views = plain_views(dims)
-        return Family(
-            views=views,
-            variants=(raw_variant(views),),
-            grid=tuple(Candidate(0, ridge) for ridge in self.ridges),
-            path=lambda _, pairs: fit_path(pairs),
-            describe=lambda c: {"ridge": c.params},
-        )
+        return raw_family(dims, self.ridges, ("ridge",), fit_path)
 
 
 def fit_path(pairs: Pairs) -> Callable[[float], Alignment]:
@@ -56,11 +49,7 @@ def fit_path(pairs: Pairs) -> Callable[[float], Alignment]:
     there, back = _solver(left, right), _solver(right, left)
 
     def build(ridge: float) -> Alignment:
-        return Alignment(
-            Concat([Chain([there(ridge), UnitRows()]), UnitRows()]),
-            Concat([UnitRows(), Chain([back(ridge), UnitRows()])]),
-            {"pairs": len(pairs)},
-        )
+        return both_ways(there(ridge), back(ridge), {"pairs": len(pairs)})
 
     return build
 

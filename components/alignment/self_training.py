@@ -16,7 +16,7 @@ import numpy as np
 
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.semi_cca import Reduced, Spectrum, canonical_path, cross_covariance, reduce_world
-from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired
+from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired, named
 from components.checks import check_range
 from components.transport.numpy_plan import balanced_plan
 
@@ -64,7 +64,7 @@ class SelfTraining(TunedAligner):
             variants=(reduced.variant,),
             grid=tuple(Candidate(0, (n, e)) for n in dict.fromkeys((0, *self.rounds)) for e in self.shrinkages),
             path=lambda _, pairs: self._path(pairs, reduced),
-            describe=lambda c: {"rounds": c.params[0], "shrinkage": c.params[1]},
+            describe=named("rounds", "shrinkage"),
         )
 
     def _path(self, pairs: Pairs, reduced: Reduced) -> Build:

@@ -17,7 +17,7 @@ import numpy as np
 from components.alignment.linalg import column_signs, thin_svd
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.sampling import sample_rows
-from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired, Variant, plain_views
+from components.alignment.tuned import Build, Candidate, Family, TunedAligner, Unpaired, Variant, named, plain_views
 from components.alignment.views import View, Views
 from components.checks import check_range
 from components.transforms import Chain, Linear, Transform, UnitRows, unit_rows
@@ -60,7 +60,7 @@ class SemiCCA(TunedAligner):
             variants=(reduced.variant,),
             grid=tuple(Candidate(0, (e, g)) for g in self.gammas for e in self.shrinkages),
             path=lambda _, pairs: canonical_path(reduced.spectra(pairs), cross_covariance(pairs), self.dim),
-            describe=lambda c: {"shrinkage": c.params[0], "gamma": c.params[1]},
+            describe=named("shrinkage", "gamma"),
         )
 
 

@@ -20,15 +20,15 @@ import numpy as np
 
 from components.alignment import ridge_cca
 from components.alignment.ensemble import combine
-from components.alignment.functional_map import column_weights, fit_map, moments
+from components.alignment.functional_map import column_weights, fit_map, mixed_moments
 from components.alignment.fused import fused_rows
-from components.alignment.protocol import Alignment, Pairs
+from components.alignment.protocol import Alignment, Pairs, both_ways
 from components.alignment.sampling import sample_rows
 from components.alignment.shaping import Columns
-from components.alignment.tuned import Candidate, Family, TunedAligner, Unpaired, Variant
+from components.alignment.tuned import Candidate, Family, TunedAligner, Unpaired, Variant, named
 from components.alignment.views import View, Views
 from components.checks import check_range
-from components.transforms import Chain, Concat, Linear, UnitRows
+from components.transforms import Chain, Concat, Linear
 from components.transport.numpy_plan import balanced_plan
 
 TEACHER_COMMUTE, TEACHER_TIME, CSA = 0.1, 2.0, (6.4, 1.0)
@@ -85,7 +85,7 @@ class SpectralTransport(TunedAligner):
             variants=(variant,),
             grid=(Candidate(0, self.rounds),),
             path=lambda _, pairs: lambda rounds: lesson.teach(pairs, rounds),
-            describe=lambda c: {"rounds": c.params},
+            describe=named("rounds"),
         )
 
     def _features(self, view: View, dim: int) -> Concat:
@@ -114,8 +114,7 @@ class _School:
 
     def teachers(self, pairs: Pairs) -> list[Alignment]:
         spectral, fused = self.spectral(pairs), self.fused(pairs)
-        ones = np.ones(fused.left.shape[1]), np.ones(fused.right.shape[1])
-        csa = ridge_cca.fit_path(fused, None, ones)(CSA)
+        csa = ridge_cca.fit_path(fused)(CSA)
         return self.on_features(fit_map(spectral, TEACHER_COMMUTE, MAP_RIDGE, self.teacher_weights), csa)
 
     def students(self, pairs: Pairs, soft: tuple[Pairs, Pairs], share: float, ridge: float) -> list[Alignment]:
@@ -164,14 +163,13 @@ class _Lesson:
 def _ridge_both_ways(pairs: Pairs, soft: tuple[Pairs, Pairs], share: float, ridge: float) -> Alignment:
     there = _ridge((pairs.left, pairs.right), (soft[0].left, soft[0].right), share, ridge)
     back = _ridge((pairs.right, pairs.left), (soft[1].right, soft[1].left), share, ridge)
-    return Alignment(Concat([Chain([there, UnitRows()]), UnitRows()]), Concat([UnitRows(), Chain([back, UnitRows()])]))
+    return both_ways(there, back)
 
 
 def _ridge(
     known: tuple[np.ndarray, np.ndarray], soft: tuple[np.ndarray, np.ndarray], share: float, ridge: float
 ) -> Linear:
     """Ridge regression of the second of each on the first; ``soft`` has ``share`` of the loss."""
-    (gram, cross), (more_gram, more_cross) = moments(*known), moments(*soft)
-    gram, cross = (1 - share) * gram + share * more_gram, (1 - share) * cross + share * more_cross
+    gram, cross = mixed_moments(known, soft, share)
     gram = gram + ridge * np.trace(gram) / len(gram) * np.eye(len(gram))
     return Linear(np.zeros(len(gram)), np.linalg.solve(gram, cross))

@@ -15,20 +15,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from components.alignment import ridge_cca
+from components.alignment.checks import check_fit
 from components.alignment.families import csa_family, kernel_ridge_family
 from components.alignment.nested import Tuned, tune
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.selection import at_most
 from components.alignment.tuned import (
     Build,
-    Candidate,
     Family,
     Ground,
     TunedAligner,
     Unpaired,
     make_ground,
-    plain_views,
-    raw_variant,
+    raw_family,
 )
 from components.checks import check_range
 from components.errors import UserError
@@ -115,15 +114,12 @@ class TeacherPlan(TunedAligner):
 
     def family_in(self, session: Session | None, world: Unpaired, dims: tuple[int, int]) -> Family:
         """The family whose steps are run in ``session`` (None: in this process)."""
-        views = plain_views(dims)
         ground = make_ground(world.left, world.right, seed=self.seed)
-        return Family(
-            views=views,
-            variants=(raw_variant(views),),
-            grid=tuple(Candidate(0, stage) for stage in self.grid),
-            path=lambda _, pairs: self._path(session, ground, at_most(pairs, self.max_pairs, self.seed)),
-            describe=lambda c: c.params._asdict(),
-        )
+
+        def fit(pairs: Pairs) -> Build:
+            return self._path(session, ground, at_most(pairs, self.max_pairs, self.seed))
+
+        return raw_family(dims, self.grid, Stage._fields, fit)
 
     def _path(self, session: Session | None, ground: Ground, pairs: Pairs) -> Build:
         """The result builds the alignment of any :class:`Stage`; all stages are trained at once, when one is wanted."""
@@ -153,8 +149,6 @@ class _InSession:
     session: Session
 
     def fit(self, left: np.ndarray, right: np.ndarray, pairs: Pairs) -> Alignment:
-        from components.alignment.checks import check_fit
-
         check_fit(left, right, pairs, needed=self.config.needed, why=self.config.name)
         ground = make_ground(left, right, seed=self.config.seed)
         return tune(self.family, ground, pairs, seed=self.config.seed).alignment
@@ -183,8 +177,7 @@ def choose_teacher(names: tuple[str, ...], ground: Ground, pairs: Pairs, seed: i
     tuned = {name: tune(TEACHERS[name], ground, pairs, seed=seed) for name in dict.fromkeys(("csa", *names))}
     best = max(names, key=lambda name: round(_score(tuned[name]), 9))
     csa = tuned["csa"].alignment.diagnostics
-    ones = (np.ones(pairs.left.shape[1]), np.ones(pairs.right.shape[1]))
-    start = ridge_cca.fit_path(pairs, None, ones)((csa["ridge"], csa["gamma"]))
+    start = ridge_cca.fit_path(pairs)((csa["ridge"], csa["gamma"]))
     kept = {k: v for k, v in tuned[best].alignment.diagnostics.items() if k not in {"cv", "canonical_correlations"}}
     return Teacher(tuned[best].alignment, start, {"teacher": best, **kept})
 

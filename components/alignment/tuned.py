@@ -8,7 +8,7 @@ of them on the same folds and distractors. Letters: ``P`` pairs, ``F`` feature c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -151,9 +151,28 @@ def plain_views(dims: tuple[int, int]) -> Views:
     return Views(plain_view(dims[0]), plain_view(dims[1]))
 
 
-def raw_variant(views: Views) -> Variant:
-    """The encoders' rows themselves."""
-    return Variant(views.left.raw_columns(), views.right.raw_columns())
+def named(*names: str) -> Callable[[Candidate], dict[str, Any]]:
+    """``describe`` of a family whose params are these, in order (a lone one as it is, without a tuple)."""
+
+    def describe(candidate: Candidate) -> dict[str, Any]:
+        params = candidate.params if isinstance(candidate.params, tuple) else (candidate.params,)
+        return dict(zip(names, params, strict=True))
+
+    return describe
+
+
+def raw_family(
+    dims: tuple[int, int], params: Iterable[Any], names: Sequence[str], fit: Callable[[Pairs], Build]
+) -> Family:
+    """A method on the encoders' rows themselves; ``names`` of its ``params``, ``fit`` as of ``path``."""
+    views = plain_views(dims)
+    return Family(
+        views=views,
+        variants=(Variant(views.left.raw_columns(), views.right.raw_columns()),),
+        grid=tuple(Candidate(0, p) for p in params),
+        path=lambda _, pairs: fit(pairs),
+        describe=named(*names),
+    )
 
 
 def on_rows(family: Family, candidate: Candidate, fitted: Alignment) -> Alignment:

@@ -16,10 +16,11 @@ import numpy as np
 
 from components.alignment.checks import check_rows
 from components.alignment.linalg import thin_svd
+from components.alignment.procrustes import project
 from components.alignment.protocol import Alignment, Pairs
 from components.checks import check_range
 from components.errors import UserError
-from components.transforms import Chain, Linear, UnitRows, unit_rows
+from components.transforms import Chain, UnitRows, unit_rows
 
 MAX_CLUSTER_ROWS = 10_000
 TRIAL_ROUNDS = 2
@@ -206,4 +207,4 @@ def _axes(rows: np.ndarray, dim: int) -> np.ndarray:
 
 
 def _project(axes: np.ndarray) -> Chain:
-    return Chain([UnitRows(), Linear(np.zeros(len(axes)), axes), UnitRows()])
+    return Chain([UnitRows(), *project(axes).parts])

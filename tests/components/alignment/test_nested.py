@@ -9,7 +9,7 @@ from components.alignment.nested import Block, nested, rank_pairs, tune
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.ridge_map import RidgeMap, fit_path
 from components.alignment.selection import make_folds
-from components.alignment.tuned import Candidate, Family, Unpaired, make_ground, plain_views, raw_variant
+from components.alignment.tuned import Family, Unpaired, make_ground, raw_family
 from components.transforms import Linear
 
 WORLD = SmallWorld("linear", unpaired=120, pairs=30)
@@ -39,14 +39,11 @@ def test_no_pair_is_seen_by_a_fit_that_is_scored_on_it() -> None:
     seen: list[int] = []
 
     def family(world: Unpaired, dims: tuple[int, int]) -> Family:
-        views = plain_views(dims)
-
-        def path(_: int, pairs: Pairs):  # type: ignore[no-untyped-def]
+        def fit(pairs: Pairs):  # type: ignore[no-untyped-def]
             seen.append(len(pairs))
             return lambda sharp: Alignment(_Lookup(pairs.left, sharp), _Lookup(pairs.right, sharp))
 
-        grid = (Candidate(0, 1.0), Candidate(0, 2.0))
-        return Family(views, (raw_variant(views),), grid, path, lambda c: {"sharp": c.params})
+        return raw_family(dims, (1.0, 2.0), ("sharp",), fit)
 
     tuned = nested(family, GROUND, WORLD.pairs, seed=0)
     for block in tuned.blocks:
