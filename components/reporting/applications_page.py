@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.reporting.page import css, environment
+from components.reporting.page import environment
 from components.reporting.section import Section, Shown
 from components.reporting.thumbnails import data_uri
 
@@ -20,12 +19,9 @@ def render_applications(
     recipe: str = "",
 ) -> str:
     """The page as HTML: sections by their anchor, in order. The same data gives the same bytes."""
-    from markupsafe import Markup
-
     context: dict[str, Any] = {
         "title": title,
         "heading": heading,
-        "css": Markup(css()),  # noqa: S704  our own file
         "there": {name: s for name, s in sections.items() if not s.absent},
         "absent": {name: s for name, s in sections.items() if s.absent},
         "svg": lambda figure: data_uri(figure.svg, "image/svg+xml"),
@@ -37,5 +33,4 @@ def render_applications(
 
 
 def _png(shown: Shown) -> str:
-    encoded = base64.b64encode(bytes.fromhex(shown.picture)).decode("ascii")
-    return f"data:image/png;base64,{encoded}" if encoded else ""
+    return data_uri(bytes.fromhex(shown.picture), "image/png") if shown.picture else ""

@@ -8,10 +8,12 @@ from typing import Any
 from components.reporting.bridge_data import ORACLE, SHUFFLED, BridgeData
 from components.reporting.data import CHANCE, LEFT_TO_RIGHT, MEAN, RIGHT_TO_LEFT, Score
 from components.reporting.figures_bridge import METRIC, recall_by_ambiguity, recall_by_size
+from components.reporting.headline import of_100
 from components.reporting.names import plural
-from components.reporting.page import Report, css, environment, queries_shown, shown, table_shown
+from components.reporting.page import Report, environment, queries_shown, shown, table_shown
 from components.reporting.tables import control_table, retrieval_table
 
+EDGES = ("ab", "bc")
 WAYS = {
     "aligned": "Aligners of this project on the pairs of each edge, with scales calibrated out of fold",
     "shared": "Heads trained by InfoNCE on both edges, one encoder of B",
@@ -22,8 +24,6 @@ WAYS = {
 
 def render_bridge(data: BridgeData) -> Report:
     """Draw all figures for which there is data and write the page. The same data gives the same bytes."""
-    from markupsafe import Markup
-
     figures = {f.name: f for f in (recall_by_size(data), recall_by_ambiguity(data)) if f is not None}
     tables = {}
     if data.judged:
@@ -35,7 +35,6 @@ def render_bridge(data: BridgeData) -> Report:
         .get_template("bridge_page.html.j2")
         .render(
             data=data,
-            css=Markup(css()),  # noqa: S704  our own file
             headline=headline(data),
             findings=findings(data),
             tiles=_tiles(data),
@@ -61,10 +60,10 @@ def headline(data: BridgeData) -> str:
     if score is None:
         return f"{known} {a} and {c} can be searched with each other; no pair says how well."
     chance, oracle = (_score(data, m, RIGHT_TO_LEFT) for m in (CHANCE, ORACLE))
-    beside = [f"chance: {_count(chance.values[METRIC])}"] if chance else []
+    beside = [f"chance: {of_100(chance.values[METRIC])}"] if chance else []
     if oracle:
-        beside.append(f"{data.pairs['oracle']} real pairs across give {_count(oracle.values[METRIC])}")
-    found = f"{_count(score.values[METRIC])} of 100 {c} queries find their {a} among the first 10 of {score.gallery:,}"
+        beside.append(f"{data.pairs['oracle']} real pairs across give {of_100(oracle.values[METRIC])}")
+    found = f"{of_100(score.values[METRIC])} of 100 {c} queries find their {a} among the first 10 of {score.gallery:,}"
     return f"{known} {found} ({'; '.join(beside)})."
 
 
@@ -74,7 +73,7 @@ def findings(data: BridgeData) -> list[str]:
     back, own = (_score(data, data.report.exported, d) for d in (LEFT_TO_RIGHT, MEAN))
     if back is not None:
         asked, found = data.names["a"], data.names["c"]
-        told.append(f"The other way round, {_count(back.values[METRIC])} of 100 {asked} queries find their {found}.")
+        told.append(f"The other way round, {of_100(back.values[METRIC])} of 100 {asked} queries find their {found}.")
     oracle = _score(data, ORACLE, MEAN)
     if oracle and own:
         mine, best = own.values[METRIC], oracle.values[METRIC]
@@ -94,20 +93,23 @@ def findings(data: BridgeData) -> list[str]:
 
 def _tiles(data: BridgeData) -> list[tuple[str, str]]:
     names, pairs = data.names, data.pairs
-    edges = {"ab": f"{names['a']}–{names['b']}", "bc": f"{names['b']}–{names['c']}"}
-    tiles = [(f"{pairs[edge]}", f"pairs {name}") for edge, name in edges.items() if pairs[edge]]
+    tiles = [(f"{pairs[edge]}", f"pairs {_edge_name(data, edge)}") for edge in EDGES if pairs[edge]]
     tiles.append((f"{pairs['bridge']:,}", f"items of {names['b']} in the bridge"))
     if data.judged:
         tiles.append((f"{pairs['heldout']:,}", f"pairs {names['a']}–{names['c']}, only asked"))
     return [*tiles, (f"{pairs['draws']}", "draws of the pairs")] if pairs["draws"] > 1 else tiles
 
 
+def _edge_name(data: BridgeData, edge: str) -> str:
+    return "–".join(data.names[side] for side in edge)
+
+
 def _edges(data: BridgeData, way: str) -> list[tuple[str, ...]]:
     """Rows of the table of edges: name, made by, scale, loss, chance, R@10."""
     rows: list[tuple[str, ...]] = []
     critics = data.ways[way]["critics"]
-    for edge, sides in (("ab", "ab"), ("bc", "bc")):
-        name = f"{data.names[sides[0]]}–{data.names[sides[1]]}"
+    for edge in EDGES:
+        name = _edge_name(data, edge)
         e = data.ways[way]["edges"].get(edge)
         kind, scale = critics[edge]["kind"], f"{critics[edge]['scale']:.1f}"
         if e is None:
@@ -140,7 +142,3 @@ def _score(data: BridgeData, method: str, direction: str) -> Score | None:
     known: Mapping[str, Any] = next(iter(data.report.retrieval.values()), {})
     found: Score | None = known.get(method, {}).get(direction)
     return found
-
-
-def _count(percent: float) -> str:
-    return f"{percent:.0f}" if percent >= 1 or percent == 0 else f"{percent:.1f}"

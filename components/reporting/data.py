@@ -125,7 +125,6 @@ class Spectrum:
     eigenvalues: Sequence[float]
     gap_index: int | None = None
     solver: str = ""
-    num_components: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from components.reporting import figures_encoder
 from components.reporting.encoder_data import EncoderData
-from components.reporting.page import Report
+from components.reporting.page import Report, environment, shown
 from components.reporting.style import Figure
-from components.reporting.thumbnails import data_uri
-
-_HERE = Path(__file__).parent
 
 
 def render_encoder(data: EncoderData) -> Report:
     """Draw all figures for which there is data and write the page. The same data gives the same bytes."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
     figures = [f for f in _figures(data) if f is not None]
-    made = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    html = made.get_template("encoder_page.html.j2").render(
-        data=data,
-        css=Markup((_HERE / "page.css").read_text("utf-8")),  # noqa: S704  our own file
-        headline=headline(data),
-        tiles=_tiles(data),
-        figures=[_shown(figure) for figure in figures],
+    html = (
+        environment()
+        .get_template("encoder_page.html.j2")
+        .render(
+            data=data,
+            headline=headline(data),
+            tiles=_tiles(data),
+            figures=[shown(figure) for figure in figures],
+        )
     )
     return Report(html=html, headline=headline(data), figures={f.name: f for f in figures}, tables={})
 
@@ -63,14 +54,3 @@ def _tiles(data: EncoderData) -> list[tuple[str, str]]:
         (f"{trained['uniformity']:.2f}", "uniformity"),
     ]
     return tiles + ([(f"{trained['alignment']:.2f}", "alignment")] if "alignment" in trained else [])
-
-
-def _shown(figure: Figure) -> dict[str, Any]:
-    return {
-        "name": figure.name,
-        "title": figure.title,
-        "caption": figure.caption,
-        "alt": figure.alt,
-        "uri": data_uri(figure.svg, "image/svg+xml"),
-        "csv_uri": data_uri(figure.csv.encode(), "text/csv"),
-    }

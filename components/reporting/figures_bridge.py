@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.reporting.bridge_data import ORACLE, BridgeData
-from components.reporting.data import CHANCE, MEAN
+from components.reporting.data import CHANCE, LEFT_TO_RIGHT, MEAN, RIGHT_TO_LEFT
 from components.reporting.style import (
     BLUE,
     DASHES,
@@ -32,7 +32,7 @@ def recall_by_size(data: BridgeData) -> Figure | None:
     """R@10 against the number of bridge items, by way and estimator, with the oracle and chance as lines."""
     if not data.curve:
         return None
-    series = _series(data.curve, ("way", "method"))
+    series = _series(data.curve)
     with drawing(8.4, 4.1) as (canvas, (axes,)):
         for number, (key, rows) in enumerate(_ordered(series, data)):
             _line(axes, [r["size"] for r in rows], rows, label=_label(key), own=key == _own(data), number=number)
@@ -64,7 +64,7 @@ def recall_by_ambiguity(data: BridgeData) -> Figure | None:
     directions = list(dict.fromkeys(r["direction"] for r in mine))
     if not directions:
         return None
-    titles = {"left_to_right": ("a", "c"), "right_to_left": ("c", "a")}
+    titles = {LEFT_TO_RIGHT: ("a", "c"), RIGHT_TO_LEFT: ("c", "a")}
     methods = list(dict.fromkeys(r["method"] for r in mine))
     methods.sort(key=lambda m: m != data.estimator)
     with drawing(8.4, 3.9, len(directions), sharey=True) as (canvas, panels):
@@ -91,10 +91,7 @@ def recall_by_ambiguity(data: BridgeData) -> Figure | None:
             " estimators.",
             table=csv_text(
                 ["way", "estimator", "direction", "ambiguity", METRIC, "low", "high"],
-                (
-                    (r["way"], r["method"], r["direction"], r["ambiguity"], r["recall"], r["low"], r["high"])
-                    for r in data.ambiguity
-                ),
+                _rows(data.ambiguity, "direction", "ambiguity"),
             ),
         )
 
@@ -126,10 +123,10 @@ def _lines_of_reference(axes: Axes, data: BridgeData) -> None:
             axes.axhline(score.values[METRIC], lw=1.3, dashes=DASHES_OF_CHANCE, label=label, color=colour)
 
 
-def _series(rows: Sequence[Mapping[str, Any]], keys: tuple[str, str]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
+def _series(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
     found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in sorted(rows, key=lambda r: r["size"]):
-        found.setdefault((row[keys[0]], row[keys[1]]), []).append(row)
+        found.setdefault((row["way"], row["method"]), []).append(row)
     return found
 
 
@@ -148,5 +145,5 @@ def _label(key: tuple[str, str]) -> str:
     return f"{words(key[1])} ({words(key[0])})"
 
 
-def _rows(rows: Sequence[Mapping[str, Any]], x: str) -> list[tuple[Any, ...]]:
-    return [(r["way"], r["method"], r[x], r["recall"], r["low"], r["high"]) for r in rows]
+def _rows(rows: Sequence[Mapping[str, Any]], *x: str) -> list[tuple[Any, ...]]:
+    return [tuple(r[name] for name in ("way", "method", *x, "recall", "low", "high")) for r in rows]

@@ -88,11 +88,10 @@ def probes(data: EncoderData) -> Figure | None:
     if not bars:
         return None
     with drawing(5.4, 0.42 * len(bars) + 1.0) as (canvas, (axes,)):
-        for place, (label, share, colour) in enumerate(bars):
+        for place, (_, share, colour) in enumerate(bars):
             spread = [[share["mean"] - share["low"]], [share["high"] - share["mean"]]]
             axes.barh(place, share["mean"], color=colour, height=0.62, xerr=spread, ecolor=INK, capsize=2)
             axes.text(0.01, place, f"{share['mean']:.3f}", va="center", color="white", fontsize=8.5)
-            del label
         axes.set_yticks(range(len(bars)), [label for label, _, _ in bars])
         axes.invert_yaxis()
         axes.set_xlim(0, 1)

@@ -19,9 +19,9 @@ def headline(data: ReportData) -> str:
     score = _score(data, LEFT_TO_RIGHT)
     pairs = plural(data.num_pairs, "known pair")
     chance = _chance(data, LEFT_TO_RIGHT, metric)
-    beside = f" (chance: {_count(chance)})" if chance is not None else ""
+    beside = f" (chance: {of_100(chance)})" if chance is not None else ""
     what = (
-        f"{_count(score.values[metric])} of 100 {asked}s find their {found}"
+        f"{of_100(score.values[metric])} of 100 {asked}s find their {found}"
         f" among the first {metric[2:]} of {score.gallery:,}{beside}."
     )
     if chance is not None and not beats_chance(data):
@@ -49,7 +49,7 @@ def findings(data: ReportData) -> list[str]:
 def _way_back(data: ReportData, metric: str) -> str:
     score = data.main[data.exported].get(RIGHT_TO_LEFT)
     asked, found = data.nouns(RIGHT_TO_LEFT)
-    return f"The other way round, {_count(score.values[metric])} of 100 {asked}s find their {found}." if score else ""
+    return f"The other way round, {of_100(score.values[metric])} of 100 {asked}s find their {found}." if score else ""
 
 
 def _splits(data: ReportData, metric: str) -> list[str]:
@@ -57,7 +57,7 @@ def _splits(data: ReportData, metric: str) -> list[str]:
     if group is None or data.primary == "group":
         return []
     return [
-        f"Where no group is shared with the known pairs it is {_count(group.values[metric])} of 100 (mean of both"
+        f"Where no group is shared with the known pairs it is {of_100(group.values[metric])} of 100 (mean of both"
         " directions): expect this for content unlike the known pairs."
     ]
 
@@ -99,6 +99,6 @@ def _chance(data: ReportData, direction: str, metric: str) -> float | None:
     return score.values.get(metric) if score else None
 
 
-def _count(percent: float) -> str:
+def of_100(percent: float) -> str:
     """Of 100, without decimals unless it is below one."""
     return f"{percent:.0f}" if percent >= 1 or percent == 0 else f"{percent:.1f}"

@@ -90,7 +90,6 @@ def spectrum(side: str, entry: Mapping[str, Any]) -> Spectrum:
         eigenvalues=entry["eigenvalues"],
         gap_index=entry.get("gap_index"),
         solver=entry.get("solver", ""),
-        num_components=entry.get("components"),
     )
 
 

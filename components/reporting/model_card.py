@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.reporting.data import LEFT_TO_RIGHT, RIGHT_TO_LEFT
 from components.reporting.names import method_name, split_name
 
 METRICS = ("R@1", "R@5", "R@10")
-DIRECTIONS = ("left_to_right", "right_to_left")
+DIRECTIONS = (LEFT_TO_RIGHT, RIGHT_TO_LEFT)
 _HUBS = 2.0  # times as many as at random
 _ECE = 0.1
 _GAP = 0.8  # of the recall on the main split

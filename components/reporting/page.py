@@ -17,7 +17,7 @@ from components.reporting.data import CHANCE, DIRECTIONS, Item, Licence, NearHit
 from components.reporting.headline import findings, headline, headline_metric
 from components.reporting.names import direction_name, plural, split_name
 from components.reporting.promises import promise_table
-from components.reporting.style import Figure
+from components.reporting.style import Figure, shortened
 from components.reporting.tables import Table, control_table, quarantine_rows, retrieval_table
 from components.reporting.thumbnails import data_uri, thumbnail
 
@@ -91,11 +91,8 @@ def _figures(data: ReportData) -> list[Figure | None]:
 
 
 def _context(data: ReportData, figures: Mapping[str, Figure], tables: Mapping[str, Table]) -> dict[str, Any]:
-    from markupsafe import Markup
-
     context = {
         "data": data,
-        "css": Markup(css()),  # noqa: S704  our own file
         "headline": headline(data),
         "findings": findings(data),
         "tiles": _tiles(data),
@@ -120,26 +117,23 @@ def _context(data: ReportData, figures: Mapping[str, Figure], tables: Mapping[st
     return context | {"contents": _contents(context)}
 
 
-def css() -> str:
-    """The style sheet of all pages."""
-    return (_HERE / "page.css").read_text("utf-8")
-
-
 def environment() -> Any:
-    """Templates of this folder; whatever is put into them is escaped."""
+    """Templates of this folder and their style sheet ``css``; whatever else is put into them is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     made = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {
         "picture": _picture,
-        "short": _short,
+        "short": shortened,
         "rank": lambda rank: f"{rank:,.0f}" if float(rank).is_integer() else f"{rank:,.1f}",
         "csv_uri": lambda text: data_uri(text.encode(), "text/csv"),
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "unbroken": lambda text: re.sub(r" (?=[±%=]) ?|(?<=[±=]) ", "\u00a0", text),
     }
+    made.globals["css"] = Markup((_HERE / "page.css").read_text("utf-8"))  # noqa: S704  our own file
     return made
 
 
@@ -260,8 +254,3 @@ def _licences(data: ReportData) -> list[Licence]:
 def _picture(item: Item) -> str:
     small = thumbnail(item.image) if item.image else None
     return data_uri(small, "image/png") if small else ""
-
-
-def _short(text: str, length: int) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= length else flat[: length - 1].rstrip() + "…"

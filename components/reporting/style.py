@@ -122,6 +122,12 @@ def words(text: str) -> str:
     return " ".join("".join(c for c in kept if c not in "\ufe0e\ufe0f").split())
 
 
+def shortened(text: str, length: int) -> str:
+    """On one line, and cut with an ellipsis if it is longer than ``length``."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= length else flat[: length - 1].rstrip() + "…"
+
+
 def _render(canvas: Canvas, kind: str) -> bytes:
     import warnings
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.reporting.data import Item
-from components.reporting.page import css, environment
+from components.reporting.page import environment
 from components.reporting.style import BLUE, DASHES_OF_CHANCE, GREY, ORANGE, Figure, csv_text, drawing, finish
 from components.reporting.thumbnails import data_uri
 
@@ -69,13 +69,10 @@ class SuggestPage:
 
 def render_suggestion(page: SuggestPage) -> str:
     """The page as HTML. The same data gives the same bytes."""
-    from markupsafe import Markup
-
     figure = coverage_figure(page)
     best = {side: max((w.gain for w in page.of(side)), default=0.0) for side in page.sides}
     context: dict[str, Any] = {
         "page": page,
-        "css": Markup(css()),  # noqa: S704  our own file
         "figure": figure,
         "figure_uri": data_uri(figure.svg, "image/svg+xml"),
         "findings": [sentence for side in page.sides for sentence in _findings(page, side)],

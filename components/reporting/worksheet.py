@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from components.reporting.style import shortened
 from components.reporting.suggest_page import Wanted
 
 COLUMNS = ("left_id", "right_id", "title", "text")
@@ -30,6 +31,5 @@ def worksheet(wanted: Sequence[Wanted]) -> bytes:
 
 
 def _shown(text: str) -> str:
-    flat = " ".join(text.split())
-    short = flat if len(flat) <= TEXT_LENGTH else flat[: TEXT_LENGTH - 1].rstrip() + "…"
+    short = shortened(text, TEXT_LENGTH)
     return f"'{short}" if short.startswith(FORMULA) else short

@@ -121,7 +121,7 @@ def test_side_with_and_without_an_encoder() -> None:
 
 def test_spectrum_and_discrepancy() -> None:
     found = intake.spectrum("left", {"eigenvalues": [0.9, 0.5], "gap_index": 1, "solver": "eigen", "components": 1})
-    assert (found.gap_index, found.num_components) == (1, 1)
+    assert (found.gap_index, found.solver) == (1, "eigen")
     moved = intake.discrepancy({"before": [0.2], "after": [0.1]})
     assert moved is not None
     assert (moved.before, moved.after) == ([0.2], [0.1])
