@@ -68,7 +68,7 @@ APPLICATIONS: dict[str, Application] = {
         config=(("kinds", ["rotated", "waves"]), ("pairs", 30), ("seeds", [0, 1, 2, 3, 4])),
     ),
     "generation": Application(needs=("spaces", "corpora", "generators"), key="generation"),
-    "control": Application(needs=(), key="control", version="2", config=tuple(_CONTROL.items())),
+    "control": Application(needs=(), key="control", version="3", config=tuple(_CONTROL.items())),
     "universality": Application(needs=("spaces", "corpora", "spectral"), key="universality", version="2"),
     "budget-curves": Application(needs=("corpora",), key="curves", config=tuple(_CURVES.items())),
 }

@@ -15,7 +15,7 @@ from components.control.policies import DIRECTIONS, Score
 class EpisodeConfig:
     """``episodes`` of at most ``steps`` steps; every action's angle is off by N(0, ``noise``²) degrees."""
 
-    episodes: int = 200
+    episodes: int = 500
     steps: int = 100
     noise: float = 20.0
 

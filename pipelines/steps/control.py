@@ -58,10 +58,11 @@ def _section(numbers: Numbers, config: Mapping[str, Any]) -> Section:
             f"{layout} {100 * v['lse']['success']['mean']:.0f} % against {100 * v['direct']['success']['mean']:.0f} %"
             for layout, v in numbers.items()
         ),
-        about=f"Built-in mazes; nothing of the recipe's corpora. {len(config['seeds'])} seeds of walks, critics and 200"
-        " episodes of at most 100 steps, angles off by 20°; 95 % intervals over seeds. Critics learn which states"
-        " follow an action, and which row and column a state is in, never an action with a name. Averaged states: sees"
-        " the same states as the sum, but only their mean. SPL: success times the shortest way over the way taken.",
+        about=f"Built-in mazes; nothing of the recipe's corpora. {len(config['seeds'])} seeds of walks, critics and"
+        f" {EpisodeConfig.episodes} episodes of at most {EpisodeConfig.steps} steps, angles off by 20°; 95 % intervals"
+        " over seeds. Critics learn which states follow an action, and which row and column a state is in, never an"
+        " action with a name. Averaged states: sees the same states as the sum, but only their mean. SPL: success times"
+        " the shortest way over the way taken.",
         figures=[
             bars(
                 success,
