@@ -38,15 +38,11 @@ class Selection(Generic[C]):
 
     Attributes:
         best: the candidate of the highest mean score; of equals the first.
-        candidates: as given.
         scores: mean score per candidate.
-        errors: standard error of each mean over the pairs.
     """
 
     best: C
-    candidates: tuple[C, ...]
     scores: tuple[float, ...]
-    errors: tuple[float, ...]
 
 
 def make_folds(num_pairs: int, seed: int, num_folds: int | None = None) -> list[Fold]:
@@ -84,13 +80,8 @@ def cross_validate(
         for column, candidate in zip(columns, candidates, strict=True):
             column.append(_fold_score(build(candidate), test, left_extra, right_extra))
     table = np.array([np.concatenate(column) for column in columns])  # [candidates, pairs]
-    means, errors = table.mean(axis=1), table.std(axis=1) / np.sqrt(table.shape[1])
-    return Selection(
-        candidates[int(np.argmax(np.round(means, 9)))],
-        tuple(candidates),
-        tuple(float(m) for m in means),
-        tuple(float(e) for e in errors),
-    )
+    means = table.mean(axis=1)
+    return Selection(candidates[int(np.argmax(np.round(means, 9)))], tuple(float(m) for m in means))
 
 
 def at_most(pairs: Pairs, limit: int, seed: int) -> Pairs:

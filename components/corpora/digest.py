@@ -17,13 +17,11 @@ from uuid import uuid4
 import pyarrow.fs as pafs
 
 from components.corpora.emoji import builtin_versions, is_builtin
-from components.corpora.forms import column_names, form_of, form_of_name
+from components.corpora.forms import column_names, form_of, of_form, read_table
 from components.corpora.listing import FileEntry, Listing, list_files
-from components.corpora.parquet_rows import read_parquet
 from components.corpora.paths import referenced
 from components.corpora.source_config import PAYLOADS
 from components.corpora.table import Table
-from components.corpora.text_rows import read_csv, read_jsonl
 from components.errors import UserError
 
 CACHE = "source-digests"
@@ -59,9 +57,8 @@ def _pictures(listing: Listing, location: str, columns: Mapping[str, Any]) -> It
     if column is None:
         return
     names: dict[str, None] = {}
-    for file in listing.files:
-        if form_of_name(file.name) == form:
-            names.update(dict.fromkeys(_referenced(listing, file.name, form, column)))
+    for file in of_form(listing, form).files:
+        names.update(dict.fromkeys(_referenced(listing, file.name, form, column)))
     for info in listing.fs.get_file_info(list(names)):
         if info.type == pafs.FileType.File:
             yield FileEntry(os.path.relpath(info.path, listing.root), int(info.size), int(info.mtime_ns or 0))
@@ -73,14 +70,13 @@ def _path_column(listing: Listing, form: str, columns: Mapping[str, Any]) -> str
         return None
     if named:
         return str(columns["path"])
-    found = Listing(listing.fs, listing.root, tuple(f for f in listing.files if form_of_name(f.name) == form))
-    return "path" if [p for p in PAYLOADS if p in column_names(found, form)] == ["path"] else None
+    found = column_names(of_form(listing, form), form)
+    return "path" if [p for p in PAYLOADS if p in found] == ["path"] else None
 
 
 def _referenced(listing: Listing, name: str, form: str, column: str) -> Iterator[str]:
     table = Table(listing, name, {"id": column, "path": column}, "path")
-    read = {"parquet": read_parquet, "csv": read_csv, "jsonl": read_jsonl}[form]
-    for rows in read(table):
+    for rows in read_table(table, form):
         for path, number in zip(rows.ids, rows.numbers, strict=True):
             if path:
                 yield referenced(listing, name, path.decode("utf-8", "surrogateescape"), number)

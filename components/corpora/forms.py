@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from components.corpora.images import EXTENSIONS
 from components.corpora.listing import Listing, shown
-from components.corpora.parquet_rows import parquet_columns
-from components.corpora.text_rows import text_columns
+from components.corpora.parquet_rows import parquet_columns, read_parquet
+from components.corpora.rows import RawRows
+from components.corpora.table import Table
+from components.corpora.text_rows import read_csv, read_jsonl, text_columns
 from components.errors import UserError
 
 FORMS = {
@@ -40,6 +43,18 @@ def form_of(listing: Listing, location: str) -> str:
         where=shown(location),
         do=f"readable are {', '.join(sorted(FORMS))}",
     )
+
+
+def of_form(listing: Listing, form: str) -> Listing:
+    """The files of one form."""
+    return Listing(listing.fs, listing.root, tuple(f for f in listing.files if form_of_name(f.name) == form))
+
+
+def read_table(table: Table, form: str, groups: range | None = None) -> Iterator[RawRows]:
+    """Rows of a ``parquet``, ``csv`` or ``jsonl`` file; ``groups``: some row groups of a Parquet file."""
+    if form == "parquet":
+        return read_parquet(table, groups)
+    return read_csv(table) if form == "csv" else read_jsonl(table)
 
 
 def column_names(listing: Listing, form: str) -> list[str]:

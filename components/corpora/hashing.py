@@ -10,7 +10,8 @@ import numpy as np
 
 def id_hashes(ids: Iterable[str]) -> np.ndarray:
     """First eight bytes of each id's SHA-256 as a number. uint64 [N]; shards are sorted by it."""
-    return np.array([_head(i.encode()) for i in ids], dtype=np.uint64)
+    heads = b"".join(hashlib.sha256(i.encode()).digest()[:8] for i in ids)
+    return np.frombuffer(heads, dtype=">u8").astype(np.uint64)
 
 
 def seeded_order(keys: Sequence[str], *salt: object) -> list[int]:
@@ -22,11 +23,14 @@ def seeded_order(keys: Sequence[str], *salt: object) -> list[int]:
     return sorted(range(len(keys)), key=lambda n: (hashlib.sha256((prefix + keys[n]).encode()).digest(), keys[n]))
 
 
+def deranged(pairs: Sequence[tuple[str, str]], *salt: object) -> list[tuple[str, str]]:
+    """The same first and second ids, every first one with a wrong partner; depends on the salt and the second ids."""
+    order = seeded_order([second for _, second in pairs], *salt)
+    partner = {pairs[a][0]: pairs[b][1] for a, b in zip(order, order[1:] + order[:1], strict=True)}
+    return [(first, partner[first]) for first, _ in pairs]
+
+
 def seeded_bits(keys: Sequence[str], *salt: object) -> np.ndarray:
     """A fair coin per key that depends on the seed and the key only. bool [N]."""
     prefix = "\x1f".join(map(str, salt)) + "\x1f"
     return np.array([hashlib.sha256((prefix + k).encode()).digest()[0] & 1 for k in keys], dtype=bool)
-
-
-def _head(data: bytes) -> int:
-    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big")

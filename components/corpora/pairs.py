@@ -7,11 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.corpora.emoji import PAIRS
-from components.corpora.forms import column_names, form_of
+from components.corpora.forms import column_names, form_of, read_table
 from components.corpora.listing import Listing, list_files, shown
-from components.corpora.parquet_rows import read_parquet
 from components.corpora.table import Table
-from components.corpora.text_rows import read_csv, read_jsonl
 from components.errors import UserError
 
 BUILTIN = f"builtin:{PAIRS}"
@@ -109,8 +107,7 @@ def _read(location: str) -> _Rows:
 def _read_file(listing: Listing, name: str, form: str, into: _Rows) -> None:
     # read like a corpus whose content is the other id: both come as text, and 007 stays 007
     table = Table(listing, name, {"id": "left_id", "partner": "right_id"}, "partner")
-    read = {"parquet": read_parquet, "csv": read_csv, "jsonl": read_jsonl}[form]
-    for rows in read(table):
+    for rows in read_table(table, form):
         problems = rows.problems or [None] * len(rows)
         for left, right, number, problem in zip(
             rows.ids, rows.payload.to_pylist(), rows.numbers, problems, strict=True

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from components.corpora.emoji import Emoji, emoji_corpus, emoji_texts
+from components.corpora.forms import read_table
 from components.corpora.listing import FileEntry, Listing
-from components.corpora.parquet_rows import open_parquet, read_parquet
+from components.corpora.parquet_rows import open_parquet
 from components.corpora.paths import referenced
 from components.corpora.rows import RawRows
 from components.corpora.sources import Source
 from components.corpora.table import Table
-from components.corpora.text_rows import read_csv, read_jsonl
 
 PIECE_BYTES = 64 << 20
 PIECE_FILES = 512
@@ -66,7 +66,8 @@ def read_piece(source: Source, piece: Piece) -> Iterator[RawRows]:
             yield _read_images(source.files, names)
     else:
         for name in piece.files:
-            for rows in _read_table(source, name, piece.groups):
+            table = Table(source.files, name, source.columns, source.payload)
+            for rows in read_table(table, source.form, piece.groups):
                 yield _load_paths(source.files, name, rows) if source.payload == "path" else rows
 
 
@@ -75,13 +76,6 @@ def _row_groups(listing: Listing, file: FileEntry) -> list[Piece]:
         num = opened.num_row_groups
     size = max(1, round(num * PIECE_BYTES / file.num_bytes))
     return [Piece(files=(file.name,), groups=range(n, min(n + size, num))) for n in range(0, num, size)]
-
-
-def _read_table(source: Source, name: str, groups: range | None) -> Iterator[RawRows]:
-    table = Table(source.files, name, source.columns, source.payload)
-    if source.form == "parquet":
-        return read_parquet(table, groups)
-    return read_csv(table) if source.form == "csv" else read_jsonl(table)
 
 
 def _read_images(listing: Listing, names: Sequence[str]) -> RawRows:

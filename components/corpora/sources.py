@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from components.corpora.digest import source_digest
 from components.corpora.emoji import LICENCES, PICTURES, TEXTS, is_builtin, parse_builtin
-from components.corpora.forms import column_names, form_of, form_of_name
+from components.corpora.forms import column_names, form_of, of_form
 from components.corpora.listing import Listing, list_files, shown
 from components.corpora.source_config import EXTRAS, PAYLOADS, SourceConfig
-from components.corpora.table import view_columns, view_names
+from components.corpora.table import no_column, view_columns, view_names
 from components.errors import UserError
 
 __all__ = ["Source", "open_source", "source_digest"]
@@ -71,7 +71,7 @@ def open_source(config: SourceConfig) -> Source:
         return _open_builtin(config, licences)
     listing = list_files(config.source)
     form = form_of(listing, config.source)
-    kept = Listing(listing.fs, listing.root, tuple(f for f in listing.files if form_of_name(f.name) == form))
+    kept = of_form(listing, form)
     columns = {"id": "", "image": ""} if form == "images" else _columns(config, kept, form)
     return Source(
         location=shown(config.source),
@@ -91,10 +91,7 @@ def _open_builtin(config: SourceConfig, licences: tuple[str, ...]) -> Source:
     views = view_columns(payload, getattr(config, payload) or payload)
     for column in views.values():
         if column not in found:
-            raise UserError(
-                f"there is no column {column!r} for {payload!r}; the columns are {', '.join(found)}",
-                where=config.source,
-            )
+            raise no_column(payload, column, found, where=config.source)
     columns = {"id": "id", **views, **{c: c for c in EXTRAS}}
     return Source(
         location=config.source,
@@ -114,11 +111,8 @@ def _columns(config: SourceConfig, listing: Listing, form: str) -> dict[str, str
     wanted |= {e: getattr(config, e) for e in EXTRAS if getattr(config, e)}
     for name, column in wanted.items():
         if column not in found:
-            raise UserError(
-                f"there is no column {column!r} for {name!r}; the columns are {', '.join(found) or 'none'}",
-                where=listing.full(first),
-                do=f"name the right one as {name}: COLUMN",
-            )
+            do = f"name the right one as {name}: COLUMN"
+            raise no_column(name, column, found, where=listing.full(first), do=do)
     return wanted | {e: e for e in EXTRAS if e in found and e not in wanted}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from components.corpora.hashing import seeded_bits, seeded_order
+from components.corpora.hashing import deranged, seeded_bits, seeded_order
 from components.corpora.split_config import SplitConfig
 from components.errors import UserError
 from components.files import Folder
@@ -60,10 +60,7 @@ class Splits:
 
     def shuffled(self, split: str = "random", draw: int = 0) -> list[Pair]:
         """Control: the same left and right ids, every left one with a wrong partner (a seeded derangement)."""
-        pairs = self.draws[split][draw]
-        order = seeded_order([right for _, right in pairs], self.config.get("seed", 0), "shuffled", split, draw)
-        partner = {pairs[a][0]: pairs[b][1] for a, b in zip(order, order[1:] + order[:1], strict=True)}
-        return [(left, partner[left]) for left, _ in pairs]
+        return deranged(self.draws[split][draw], self.config.get("seed", 0), "shuffled", split, draw)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -139,8 +136,8 @@ def make_splits(
 
 
 def _draw_heldout(pairs: list[Pair], config: SplitConfig) -> list[Pair]:
-    num = min(round(config.heldout_fraction * len(pairs)), config.heldout_max)
-    budget = 2 if config.pairs_budget is None else config.pairs_budget
+    drawn = _some_heldout(pairs, config)
+    num, budget = len(drawn), 2 if config.pairs_budget is None else config.pairs_budget
     if num < 2 or len(pairs) - num < budget:
         raise UserError(
             f"{len(pairs)} known pairs are too few: {num} would be held out for evaluation and "
@@ -148,6 +145,12 @@ def _draw_heldout(pairs: list[Pair], config: SplitConfig) -> list[Pair]:
             where="pairs",
             do="give more pairs or a heldout file, or lower pairs_budget or heldout_fraction",
         )
+    return drawn
+
+
+def _some_heldout(pairs: list[Pair], config: SplitConfig) -> list[Pair]:
+    """So many as the config asks for, however few pairs there are. Sorted."""
+    num = min(round(config.heldout_fraction * len(pairs)), config.heldout_max)
     return sorted(pairs[n] for n in _order(pairs, config.seed, "heldout")[:num])
 
 
@@ -162,9 +165,7 @@ class KnownSoFar:
 def known_so_far(pairs: Sequence[Pair], heldout: Sequence[Pair] | None, config: SplitConfig) -> KnownSoFar:
     """What :func:`make_splits` holds out and fits on in its primary draw, however few pairs there are yet."""
     pairs = sorted(pairs)
-    if heldout is None:
-        num = min(round(config.heldout_fraction * len(pairs)), config.heldout_max)
-        heldout = [pairs[n] for n in _order(pairs, config.seed, "heldout")[:num]]
+    heldout = _some_heldout(pairs, config) if heldout is None else heldout
     out = set(heldout)
     pool = [p for p in pairs if p not in out]
     budget = len(pool) if config.pairs_budget is None else min(config.pairs_budget, len(pool))

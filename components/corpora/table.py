@@ -56,10 +56,13 @@ class Table:
         """Raises UserError if a wanted column is not among those found."""
         for name, column in self.columns.items():
             if column not in found:
-                raise UserError(
-                    f"there is no column {column!r} for {name!r}; the columns are {', '.join(found) or 'none'}",
-                    where=self.full,
-                )
+                raise no_column(name, column, found, where=self.full)
+
+
+def no_column(name: str, column: str, found: Sequence[str], *, where: str, do: str = "") -> UserError:
+    """The sentence for a column that is not among those ``found``."""
+    what = f"there is no column {column!r} for {name!r}; the columns are {', '.join(found) or 'none'}"
+    return UserError(what, where=where, do=do)
 
 
 def unreadable(form: str, full: str, error: Exception) -> UserError:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from components.corpora.hashing import seeded_bits, seeded_order
+from components.corpora.hashing import deranged, seeded_bits, seeded_order
 from components.errors import UserError
 from components.files import Folder
 
@@ -90,9 +90,7 @@ class Triples:
     def shuffled(self, edge: str, draw: int = 0) -> list[Pair]:
         """Control: the pairs of an edge, every first item with a wrong partner (a seeded derangement)."""
         pairs: list[Pair] = getattr(self.draws[draw], edge)
-        order = seeded_order([b for _, b in pairs], self.config.get("seed", 0), "shuffled", edge, draw)
-        partner = {pairs[a][0]: pairs[b][1] for a, b in zip(order, order[1:] + order[:1], strict=True)}
-        return [(first, partner[first]) for first, _ in pairs]
+        return deranged(pairs, self.config.get("seed", 0), "shuffled", edge, draw)
 
     def write(self, folder: Folder) -> None:
         folder.write_json(FILE, asdict(self))

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.checks import check_one_of
+from components.corpora.digit_domains import digit_pixels
 from components.corpora.hidden import SETTINGS, HiddenWorld
 from components.corpora.paired import DROPPED, PROTOCOLS, PairedRows
 from components.embeddings import Embeddings
@@ -218,12 +219,9 @@ def _shuffled(views: _Views, rng: np.random.Generator) -> _Views:
 
 
 def _digits() -> _Views:
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    halves = np.split(bunch.images / 16.0, 2, axis=2)
-    left, right = (half.reshape(len(half), -1) for half in halves)
-    return _Views(left, right, bunch.target)
+    pictures, digits = digit_pixels()
+    left, right = (half.reshape(len(half), -1) for half in np.split(pictures, 2, axis=2))
+    return _Views(left, right, digits)
 
 
 def _handwritten() -> _Views:

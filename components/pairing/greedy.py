@@ -6,7 +6,6 @@ For monotone submodular objectives the result is at least (1 - 1/e) of the best 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,16 +43,15 @@ class Picks:
     gains: list[float]
 
 
-def greedy(objective: Objective, budget: int, taken: Sequence[int] = ()) -> Picks:
-    """Choose ``budget`` rows, or all there are; ``taken`` rows cannot be chosen.
+def greedy(objective: Objective, budget: int) -> Picks:
+    """Choose ``budget`` rows, or all there are.
 
     Equal to computing all gains anew for each pick; gains of rows that cannot win are not computed if the objective is
     submodular.
     """
     bounds = objective.gains(np.arange(objective.size))
-    bounds[list(taken)] = -np.inf
     picks = Picks([], [])
-    for _ in range(min(budget, objective.size - len(set(taken)))):
+    for _ in range(min(budget, objective.size)):
         if picks.rows:
             best = _lazy_best(objective, bounds) if objective.submodular else _full_best(objective, bounds)
         else:

@@ -5,12 +5,12 @@ Letters: ``N`` rows, ``D`` dimensions.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
+from components.corpora.hashing import id_hashes
 from components.embeddings import Embeddings
 from components.errors import UserError
 from components.transforms import unit_rows
@@ -103,6 +103,4 @@ class PairRows:
 
 def hash_order(ids: Sequence[str], seed: int) -> np.ndarray:
     """Positions of ``ids`` in order of their seeded hash. int64 [N]; ids that are equal stay in their order."""
-    prefix = f"{seed}\x1fpairing\x1f".encode()
-    heads = b"".join(hashlib.sha256(prefix + i.encode()).digest()[:8] for i in ids)
-    return np.argsort(np.frombuffer(heads, dtype=">u8"), kind="stable")
+    return np.argsort(id_hashes(f"{seed}\x1fpairing\x1f{i}" for i in ids), kind="stable")
