@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,7 @@ def encode_views(
         UserError: an item of another kind, or a mapping with unknown columns or none.
     """
     if modality == "embedding":
-        return _vectors(views, items)
+        return _vectors(views, items, side)
     columns = [view.column for view in views]
     expected = bytes if modality == "image" else str
     contents = [_contents(item, columns) for item in items]
@@ -85,13 +86,23 @@ def _encoded(encoder: Any, contents: Sequence[Any]) -> np.ndarray:
     return rows
 
 
-def _vectors(views: Sequence[ModelView], items: Any) -> np.ndarray:
+def _vectors(views: Sequence[ModelView], items: Any, side: str) -> np.ndarray:
     """Vectors of all columns side by side, or mappings of some columns to their vectors."""
     if not any(isinstance(item, Mapping) for item in items):
-        rows = np.asarray(items, dtype=np.float32)
-        return rows if rows.ndim == 2 else rows[None]
+        return _whole([view.dim for view in views], items, side)
     columns = [view.column for view in views]
     return np.stack([np.concatenate(_blocks(views, _contents(item, columns))) for item in items])
+
+
+def _whole(dims: Sequence[int | None], items: Any, side: str) -> np.ndarray:
+    try:
+        rows = np.atleast_2d(np.asarray(items, dtype=np.float32))
+    except ValueError:
+        raise UserError(f"the {side} side takes vectors, all of one length") from None
+    known = [d for d in dims if d is not None]
+    if len(known) == len(dims) and rows.shape[1:] != (sum(known),):
+        raise UserError(f"a vector has {rows.shape[-1]} numbers; the {side} side takes {sum(known)}")
+    return rows
 
 
 def _blocks(views: Sequence[ModelView], contents: Sequence[Any]) -> list[np.ndarray]:
@@ -111,14 +122,22 @@ def item_of(text: str, modality: str, columns: Sequence[str]) -> str | Vector | 
     """An item as it is written in one line: a text, a JSON list of numbers, or a JSON object of ``columns`` with some.
 
     Raises:
-        ValueError: a vector that is not of this form.
+        ValueError: a vector that is not of this form, or not of finite numbers.
     """
     if modality == "text":
         return _object_of(text, columns) or text
     value = json.loads(text)
     if isinstance(value, dict):
-        return {str(name): [float(v) for v in vector] for name, vector in value.items()}
-    return [float(v) for v in value]
+        return {str(name): _finite(vector) for name, vector in value.items()}
+    return _finite(value)
+
+
+def _finite(vector: Any) -> list[float]:
+    """A NaN would pass for a value that is missing."""
+    values = [float(v) for v in vector]
+    if not all(map(math.isfinite, values)):
+        raise ValueError("a value is NaN or infinite")
+    return values
 
 
 def _object_of(text: str, columns: Sequence[str]) -> dict[str, str] | None:

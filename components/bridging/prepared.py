@@ -17,6 +17,7 @@ from components.bridging.estimators import estimate
 from components.bridging.fitted import FittedCritics
 from components.bridging.scores import BridgeOptions, BridgeScores
 from components.embeddings import Embeddings
+from components.errors import UserError
 
 OVER_BRIDGE = ("monte-carlo", "smoothed", "gaussian")
 """Estimators that weigh the bridge's items, so that its balance is in their scores."""
@@ -87,16 +88,22 @@ def prepare(
         unpaired: ids of ``a`` and ``c`` that the balance is fitted on; None leaves the critics as they are.
 
     Raises:
-        UserError: an empty bridge, rows that are not finite, or that do not fit the critics.
+        UserError: an empty bridge, rows or scores that are not finite, or rows that do not fit the critics.
     """
     first, second = (fitted.rows(name, rows[name].rows(ids)) for name in ("b_first", "b_second"))
     bridge = Bridge(list(ids), first, second, same_space=fitted.critics.same_space)
     weights = [np.zeros(len(bridge)), np.zeros(len(bridge))]
     if unpaired is not None:
-        for n, (side, critic, inner) in enumerate((("a", fitted.critics.ab, first), ("c", fitted.critics.bc, second))):
-            outer = fitted.rows(side, rows[side].rows(unpaired[side]))
-            weights[n] = fit_balance(critic.score, outer, inner, seed=seed).log_weights(inner)
-        bridge = replace(bridge, log_weights=weights[0] + weights[1])
+        with np.errstate(over="ignore", invalid="ignore"):  # it is told below
+            for n, (side, critic, inner) in enumerate(
+                (("a", fitted.critics.ab, first), ("c", fitted.critics.bc, second))
+            ):
+                outer = fitted.rows(side, rows[side].rows(unpaired[side]))
+                weights[n] = fit_balance(critic.score, outer, inner, seed=seed).log_weights(inner)
+            both = weights[0] + weights[1]
+        if not np.isfinite(both).all():
+            raise UserError("critics gave scores that are NaN or infinite", do="check embeddings and scales")
+        bridge = replace(bridge, log_weights=both)
     return PreparedBridge(bridge, fitted.critics, weights[0], weights[1], unpaired is not None)
 
 

@@ -62,6 +62,9 @@ def test_vectors_come_whole_or_by_column() -> None:
         )
     lacking = encode_views(views, [{"clip": [3]}], modality="embedding", side="left", load=load)
     np.testing.assert_array_equal(lacking, [[np.nan, np.nan, 3]])
+    for wrong, told in (([[1, 2]], "has 2 numbers; the left side takes 3"), ([[1, 2, 3], [1]], "of one length")):
+        with pytest.raises(UserError, match=told):
+            encode_views(views, wrong, modality="embedding", side="left", load=load)
     with pytest.raises(UserError, match="a vector of dino has the shape"):
         encode_views(views, [{"dino": [1]}], modality="embedding", side="left", load=load)
 
@@ -84,5 +87,6 @@ def test_items_in_one_line() -> None:
     assert item_of('{"name": "a"}', "text", []) == '{"name": "a"}'
     assert item_of("[1, 2]", "embedding", []) == [1.0, 2.0]
     assert item_of('{"dino": [1]}', "embedding", ["dino", "clip"]) == {"dino": [1.0]}
-    with pytest.raises(ValueError):
-        item_of("1 2", "embedding", [])
+    for text in ("1 2", "[1, NaN]", '{"dino": [1e999]}'):
+        with pytest.raises(ValueError):
+            item_of(text, "embedding", ["dino"])

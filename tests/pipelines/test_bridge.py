@@ -165,9 +165,36 @@ def test_search_names_the_sides_that_exist(done: tuple[BridgeWorld, Path, str]) 
     assert "takes embeddings" in search(home, "a text", "--from", "ja")
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("[1, 2]", "a vector has 2 numbers; the right side takes 8"),
+        ("[]", "a vector has 0 numbers"),
+        ("[1, 2, 3, 4, 5, 6, 7, NaN]", "not a JSON list of numbers"),
+    ],
+)
+def test_a_query_that_is_no_row_is_refused(done: tuple[BridgeWorld, Path, str], query: str, told: str) -> None:
+    found = search(done[1], query, "--from", "ja")
+    assert not found.startswith("0") and told in found and "unexpected" not in found
+
+
+def test_a_match_that_rests_on_few_items_is_told(done: tuple[BridgeWorld, Path, str], tmp_path: Path) -> None:
+    world, home, _ = done
+    model = copied_bridge(home, tmp_path)
+    card = json.loads((model / "bridge.json").read_text())
+    card["options"]["ess_floor"] = 1000
+    (model / "bridge.json").write_text(json.dumps(card))
+    told = search(home, json.dumps(world.rows["c"][0].tolist()), "--from", "ja", "--model", str(model))
+    assert told.startswith("0") and "(fewer than 1000)" in told
+
+
+def copied_bridge(home: Path, folder: Path) -> Path:
+    Folder.at(Home.open(home).results("recipe") / "bridge").copy_to(Folder.at(folder / "bridge"))
+    return folder / "bridge"
+
+
 def test_a_model_without_a_scale_is_refused(done: tuple[BridgeWorld, Path, str], tmp_path: Path) -> None:
-    model = tmp_path / "bridge"
-    Folder.at(Home.open(done[1]).results("recipe") / "bridge").copy_to(Folder.at(model))
+    model = copied_bridge(done[1], tmp_path)
     card = json.loads((model / "bridge.json").read_text())
     del card["critics"]["bc"]["scale"]
     (model / "bridge.json").write_text(json.dumps(card))
@@ -191,6 +218,11 @@ def _unknown_id(w: BridgeWorld) -> None:
     write_pairs(w.folder / "bc.csv", [("b0", "c0"), ("b999", "c1")])
 
 
+def _unknown_judges(w: BridgeWorld) -> None:
+    write_pairs(w.folder / "heldout.csv", [("a1", "c1"), ("a999", "c2")])
+    w.recipe.write_text(RECIPE + "heldout: heldout.csv\n")
+
+
 def _empty_bridge(w: BridgeWorld) -> None:
     ids = [f"b{n}" for n in range(20)]
     write_embeddings(w.folder / "b.parquet", {i: w.rows["b"][n].astype(np.float32) for n, i in enumerate(ids)})
@@ -207,6 +239,7 @@ def _nan_rows(w: BridgeWorld) -> None:
 BAD: dict[str, tuple[Callable[[BridgeWorld], object], list[str]]] = {
     "leakage": (_heldout_that_is_fitted, ["heldout", "'a0'", "A–B pairs"]),
     "unknown id": (_unknown_id, ["'b999'", "the b corpus", "bc.csv"]),
+    "unknown id among those that judge": (_unknown_judges, ["'a999'", "the a corpus", "heldout.csv"]),
     "empty bridge": (_empty_bridge, ["bridge is empty"]),
     "too few pairs": (
         lambda w: write_pairs(w.folder / "ab.csv", [("a0", "b0"), ("a1", "b1")]),

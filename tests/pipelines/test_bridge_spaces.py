@@ -112,5 +112,9 @@ def test_what_cannot_be_chained_is_refused(aligned: tuple[BridgeWorld, Path], tm
     code, text = run(world, home, f"spaces={{ab: {tmp_path}/one, bc: {tmp_path}/two}}")
     assert code != 0 and "scale of space bc is missing" in " ".join(text.split())
     assert run(world, home, f"spaces={{ab: {tmp_path}/one, bc: {tmp_path}/two, bc_scale: 8.0}}")[0] == 0
+    code, text = run(world, home, "spaces={ab: one, bc: two, ab_scale: 1e308, bc_scale: 1e308}")
+    assert code != 0 and "critics gave scores that are NaN or infinite" in " ".join(text.split())
+    with pytest.raises(ValueError, match=r"bc_scale.*got nan"):
+        run(world, home, "spaces={ab: one, bc: two, bc_scale: .nan}")
     code, text = run(world, home, f"spaces={{ab: {tmp_path}/one, bc: {tmp_path}/one}}", "heldout=null")
     assert code != 0 and "the bridge is empty" in " ".join(text.split())
