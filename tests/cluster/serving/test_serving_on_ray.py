@@ -77,7 +77,7 @@ def test_answers_under_load_are_those_of_one_process_while_a_replica_is_killed(
         async with aiohttp.ClientSession() as session:
             clients = [client(session, [names[(n + m) % 8] for m in range(EACH)]) for n in range(PARALLEL)]
             *equal, _ = await asyncio.gather(*clients, killer())
-            for _ in range(600):  # a new replica takes the dead one's place
+            for _ in range(1800):  # a new replica takes the dead one's place
                 async with session.get(f"{address}/healthz") as response:
                     health = await response.json()
                 if health["replicas"] == 2 and len(replica_pids()) == 2 and before[0] not in replica_pids():
