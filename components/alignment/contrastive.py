@@ -103,7 +103,7 @@ class Contrastive:
         # Shuffled, so that the last ones are a random sample to hold back.
         shuffled = [p.take(np.random.default_rng(seed).permutation(len(p))) for p, seed in tasks]
         seeds = [seed for _, seed in tasks]
-        sides = [_stack([getattr(p, side) for p in shuffled]) for side in _SIDES]
+        sides = [_stack([getattr(p, side) for p in shuffled]) for side in SIDES]
         kept = sides[0].shape[1] - max(2, round(self.holdout * sides[0].shape[1]))
         steps, losses = self._choose_steps([x[:, :kept] for x in sides], [x[:, kept:] for x in sides], seeds)
         weights = self._train(sides, seeds, snapshots=steps)
@@ -145,7 +145,7 @@ class Contrastive:
         return kept
 
 
-_SIDES = ("left", "right")
+SIDES = ("left", "right")
 
 
 class _Run:
@@ -166,12 +166,8 @@ class _Run:
 
     def losses(self, sides: list[torch.Tensor]) -> torch.Tensor:
         """Symmetric InfoNCE of each fit on rows [E, P, D] of both sides. [E]"""
-        import torch
-
-        f, g = (self._head(name, x) for name, x in zip(_SIDES, sides, strict=True))
-        logits = torch.einsum("epk,eqk->epq", f, g) / self.config.temperature
-        truth = logits.diagonal(dim1=1, dim2=2)
-        return (logits.logsumexp(2) + logits.logsumexp(1) - 2 * truth).mean(1) / 2
+        f, g = (self._head(name, x) for name, x in zip(SIDES, sides, strict=True))
+        return symmetric_info_nce(f, g, self.config.temperature)
 
     def _head(self, side: str, x: torch.Tensor) -> torch.Tensor:
         import torch.nn.functional as F
@@ -184,11 +180,20 @@ class _Run:
         return F.normalize(out, dim=2)
 
 
+def symmetric_info_nce(f: torch.Tensor, g: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Of unit rows f, g [E, P, K], of which row p belongs to row p: mean over the pairs and both directions. [E]"""
+    import torch
+
+    logits = torch.einsum("epk,eqk->epq", f, g) / temperature
+    truth = logits.diagonal(dim1=1, dim2=2)
+    return (logits.logsumexp(2) + logits.logsumexp(1) - 2 * truth).mean(1) / 2
+
+
 def _random_start(config: Contrastive, sides: list[torch.Tensor], seeds: list[int]) -> dict[str, list[np.ndarray]]:
     """Weights of each fit by name."""
     rngs = [np.random.default_rng([seed, 1]) for seed in seeds]
     params: dict[str, list[np.ndarray]] = {}
-    for side, x in zip(_SIDES, sides, strict=True):
+    for side, x in zip(SIDES, sides, strict=True):
         widths = [x.shape[2], *([config.hidden] if config.hidden else []), config.dim]
         for n, (rows, columns) in enumerate(pairwise(widths), 1):
             params[f"{side}.w{n}"] = [rng.normal(0, rows**-0.5, (rows, columns)) for rng in rngs]
@@ -199,10 +204,10 @@ def _random_start(config: Contrastive, sides: list[torch.Tensor], seeds: list[in
 
 def _csa_start(config: Contrastive, sides: list[torch.Tensor]) -> dict[str, list[np.ndarray]]:
     """Weights and offsets of the CSA map of each fit's own pairs, by name."""
-    params: dict[str, list[np.ndarray]] = {f"{side}.{kind}": [] for side in _SIDES for kind in ("w1", "b1")}
+    params: dict[str, list[np.ndarray]] = {f"{side}.{kind}": [] for side in SIDES for kind in ("w1", "b1")}
     for rows in zip(*(x.numpy() for x in sides), strict=True):
         fitted = RidgeCCA().fit(rows[0][:0], rows[1][:0], Pairs(*rows))
-        for side, part in zip(_SIDES, canonical_parts(fitted), strict=True):
+        for side, part in zip(SIDES, canonical_parts(fitted), strict=True):
             assert isinstance(part, Linear)
             weight = start_weight(part, config.dim)
             params[f"{side}.w1"].append(weight)
@@ -229,6 +234,6 @@ def _stack(arrays: list[np.ndarray]) -> torch.Tensor:
 def _alignment(weights: Params, fit: int, facts: dict[str, Any]) -> Alignment:
     left, right = (
         MLPHead({k.removeprefix(f"{side}."): v[fit].numpy() for k, v in weights.items() if k.startswith(side)})
-        for side in _SIDES
+        for side in SIDES
     )
     return Alignment(left, right, facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from components.alignment.asif import Asif
@@ -41,7 +41,7 @@ class Method:
 
     config: type[Any]
     summary: str
-    defaults: Mapping[str, Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     spectral: bool = False
     refined: bool = False
     needs_pairs: bool = True
@@ -49,44 +49,41 @@ class Method:
 
 _SPECTRAL = {"scale": True, "dim": 8}
 METHODS: dict[str, Method] = {
-    "ridge-cca": Method(config=RidgeCCA, defaults={}, summary="ridge CCA with CSA weights on the known pairs"),
-    "procrustes": Method(config=Procrustes, defaults={}, summary="orthogonal rotation fitted to the known pairs"),
-    "kernel-ridge": Method(config=KernelRidge, defaults={}, summary="kernel ridge regression both ways on the pairs"),
+    "ridge-cca": Method(config=RidgeCCA, summary="ridge CCA with CSA weights on the known pairs"),
+    "procrustes": Method(config=Procrustes, summary="orthogonal rotation fitted to the known pairs"),
+    "kernel-ridge": Method(config=KernelRidge, summary="kernel ridge regression both ways on the pairs"),
     "csa": Method(
         config=RidgeCCA, defaults={"gamma": None}, summary="ridge CCA, exponent of the CSA weights chosen too"
     ),
-    "ridge-map": Method(config=RidgeMap, defaults={}, summary="linear ridge regression both ways on the pairs"),
-    "asif": Method(config=Asif, defaults={}, summary="relative representations: similarities to the known pairs"),
+    "ridge-map": Method(config=RidgeMap, summary="linear ridge regression both ways on the pairs"),
+    "asif": Method(config=Asif, summary="relative representations: similarities to the known pairs"),
     "functional-map": Method(
-        config=FunctionalMap, defaults={}, summary="map between both sides' eigenvectors that commutes with their walks"
+        config=FunctionalMap, summary="map between both sides' eigenvectors that commutes with their walks"
     ),
     "spectral-transport": Method(
-        config=SpectralTransport, defaults={}, summary="functional map taught by a transport plan of unpaired rows"
+        config=SpectralTransport, summary="functional map taught by a transport plan of unpaired rows"
     ),
     "fused-kernel-ridge": Method(
-        config=FusedKernelRidge, defaults={}, summary="kernel ridge on rows beside their diffusion coordinates"
+        config=FusedKernelRidge, summary="kernel ridge on rows beside their diffusion coordinates"
     ),
-    "fused-csa": Method(config=FusedCSA, defaults={}, summary="CSA on rows beside their diffusion coordinates"),
-    "semi-cca": Method(config=SemiCCA, defaults={}, summary="CCA with covariances within a side from all of its rows"),
+    "fused-csa": Method(config=FusedCSA, summary="CSA on rows beside their diffusion coordinates"),
+    "semi-cca": Method(config=SemiCCA, summary="CCA with covariances within a side from all of its rows"),
     "self-training": Method(
-        config=SelfTraining, defaults={}, summary="semi-cca, and rounds of transport matches if held-out pairs gain"
+        config=SelfTraining, summary="semi-cca, and rounds of transport matches if held-out pairs gain"
     ),
     "wasserstein-procrustes": Method(
         config=WassersteinProcrustes,
-        defaults={},
         needs_pairs=False,
         summary="assignments and rotations in turn; needs no pairs",
     ),
     "fused-gromov": Method(
-        config=FusedGromov, defaults={}, summary="landmarks matched by teacher and shape, if held-out pairs gain"
+        config=FusedGromov, summary="landmarks matched by teacher and shape, if held-out pairs gain"
     ),
     "teacher-plan": Method(
-        config=TeacherPlan, defaults={}, summary="linear heads that learn a teacher's transport plan, if pairs gain"
+        config=TeacherPlan, summary="linear heads that learn a teacher's transport plan, if pairs gain"
     ),
-    "auto": Method(
-        config=Auto, defaults={}, summary="fits the good methods, judges them on the pairs, stacks or picks"
-    ),
-    "contrastive": Method(config=Contrastive, defaults={}, summary="linear InfoNCE heads trained on the known pairs"),
+    "auto": Method(config=Auto, summary="fits the good methods, judges them on the pairs, stacks or picks"),
+    "contrastive": Method(config=Contrastive, summary="linear InfoNCE heads trained on the known pairs"),
     "contrastive-mlp": Method(
         config=Contrastive, defaults={"hidden": 256}, summary="InfoNCE heads with a hidden layer, trained on the pairs"
     ),

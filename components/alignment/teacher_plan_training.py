@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from components.alignment.contrastive import start_weight
+from components.alignment.contrastive import SIDES, start_weight, symmetric_info_nce
 from components.alignment.heads import MLPHead
 from components.alignment.protocol import Alignment, Pairs
 from components.alignment.ridge_cca import canonical_parts
@@ -22,7 +22,6 @@ from components.transport.sinkhorn import sinkhorn
 
 # The gradient is off by the share of the mass that is not in place yet; a step of the optimiser cannot see this much.
 TOLERANCE = 1e-3
-SIDES = ("left", "right")
 
 
 def train_heads(
@@ -86,9 +85,7 @@ class Run:
     def pair_loss(self) -> torch.Tensor:
         """Symmetric InfoNCE of every α on the pairs. [A]"""
         f, g = (self.head(side, x) for side, x in zip(SIDES, self.pairs, strict=True))
-        logits = torch.einsum("apk,aqk->apq", f, g) / self.config.temperature
-        truth = logits.diagonal(dim1=1, dim2=2)
-        return (logits.logsumexp(2) + logits.logsumexp(1) - 2 * truth).mean(1) / 2
+        return symmetric_info_nce(f, g, self.config.temperature)
 
     def plan_loss(self, step: int, numbers: range) -> torch.Tensor:
         """KL(P* ‖ P) up to a constant, summed over blocks ``numbers`` of a step, of every α above 0. [A - 1]"""

@@ -45,6 +45,14 @@ def torch_forward(
     return forward
 
 
+def limit_threads(options: LoadOptions) -> None:
+    """Torch's threads on the CPU as asked for, if they are."""
+    if options.threads and torch_device(options) == "cpu":
+        import torch
+
+        torch.set_num_threads(options.threads)
+
+
 def num_threads(options: LoadOptions) -> int:
     """The threads asked for, or the cores that this process may run on (a container's share, not the machine's)."""
     return options.threads or usable_cores()

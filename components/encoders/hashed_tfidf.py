@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from components.encoders.protocol import LoadOptions
+from components.transforms import unit_rows
 
 NAME, DIM = "hashed-tfidf", 512
 _BUCKETS, _SEED = 2**14, 20_11
@@ -44,15 +45,10 @@ class HashedTfidf:
         out = np.zeros((len(items), DIM), np.float32)
         if items:
             for view, signs in zip(self._views, self._signs, strict=True):
-                out += _unit(_sublinear(view.transform(items)) @ signs)
-        return _unit(out)
+                out += unit_rows(_sublinear(view.transform(items)) @ signs)
+        return unit_rows(out)
 
 
 def _sublinear(counts):  # type: ignore[no-untyped-def]  # scipy's sparse matrices have no stubs here
     counts.data = 1 + np.log(counts.data)
     return counts
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.divide(x, length, out=np.zeros_like(x), where=length > 0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from components.encoders.device import num_threads, torch_device
+from components.encoders.device import limit_threads, torch_device
 from components.encoders.protocol import LoadOptions
 from components.errors import UserError
 
@@ -45,10 +45,7 @@ class SentenceTransformersEncoder:
     def __init__(self, name: str, model: Any, options: LoadOptions) -> None:
         self.name, self._model = name, model
         self.dim = int(model.get_embedding_dimension())
-        if options.threads and torch_device(options) == "cpu":
-            import torch
-
-            torch.set_num_threads(num_threads(options))
+        limit_threads(options)
 
     def encode(self, items: Sequence[str]) -> np.ndarray:
         """Texts to [B, D] float32."""

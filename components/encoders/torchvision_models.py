@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.corpora.images import decode_rgb
-from components.encoders.device import num_threads, torch_device, torch_forward
+from components.encoders.device import limit_threads, torch_device, torch_forward
 from components.encoders.protocol import LoadOptions
 from components.errors import UserError
 
@@ -56,12 +56,8 @@ class TorchvisionEncoder:
 
     def __init__(self, name: str, model: torch.nn.Module, preprocess: Any, options: LoadOptions) -> None:
         self.name, self.dim = name, behead(model)
-        self._device = torch_device(options)
-        self._preprocess, self._features = preprocess, torch_forward(model, self._device)
-        if options.threads and self._device == "cpu":
-            import torch
-
-            torch.set_num_threads(num_threads(options))
+        self._preprocess, self._features = preprocess, torch_forward(model, torch_device(options))
+        limit_threads(options)
 
     def encode(self, items: Sequence[bytes]) -> np.ndarray:
         """Pictures (encoded files) to [B, D] float32. Raises BadImage for bytes that are no picture."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.encoders.device import num_threads, torch_device, torch_forward
+from components.encoders.device import limit_threads, torch_device, torch_forward
 from components.encoders.pixels import square
 from components.encoders.protocol import LoadOptions
 from components.files import Folder
@@ -16,7 +16,7 @@ from components.pretraining.artifact import TrainedEncoder, fingerprint_of, read
 if TYPE_CHECKING:
     import torch
 
-_MICRO = {"image": 64, "text": 64}
+_MICRO = 64
 
 
 def load(name: str, options: LoadOptions) -> Trained:
@@ -39,19 +39,16 @@ class Trained:
     """The backbone, in evaluation mode and without gradients."""
 
     def __init__(self, parts: TrainedEncoder, name: str, options: LoadOptions) -> None:
-        import torch
-
         from components.pretraining.network import features, make_backbone, start_from
 
         self.name, self.modality = f"trained:{name}", parts.spec.modality
         self.dim, self.licence = parts.dim, parts.licence
-        self.spec, self._device = parts.spec, torch_device(options)
-        if options.threads and self._device == "cpu":
-            torch.set_num_threads(num_threads(options))
+        self.spec = parts.spec
+        limit_threads(options)
         backbone = make_backbone(parts.spec, seed=0)
         start_from(backbone, parts.weights, where=name)
         self._backbone = backbone.requires_grad_(False)
-        self._features = torch_forward(self._backbone, self._device, call=features)
+        self._features = torch_forward(self._backbone, torch_device(options), call=features)
         self._token_ids = _token_ids(parts)
 
     def encode(self, items: Sequence[Any]) -> np.ndarray:
@@ -62,8 +59,8 @@ class Trained:
         import torch
 
         side, out = getattr(self.spec, "side"), np.zeros((len(items), self.dim), np.float32)  # noqa: B009
-        for start in range(0, len(items), _MICRO["image"]):
-            chunk = np.stack([square(data, side) for data in items[start : start + _MICRO["image"]]])
+        for start in range(0, len(items), _MICRO):
+            chunk = np.stack([square(data, side) for data in items[start : start + _MICRO]])
             out[start : start + len(chunk)] = self.forward(torch.from_numpy(chunk).permute(0, 3, 1, 2))
         return out
 
@@ -74,8 +71,8 @@ class Trained:
 
         rows, out = self._token_ids(items), np.zeros((len(items), self.dim), np.float32)
         order = np.argsort([len(r) for r in rows], kind="stable")  # no text pays for a much longer neighbour
-        for start in range(0, len(order), _MICRO["text"]):
-            chosen = order[start : start + _MICRO["text"]]
+        for start in range(0, len(order), _MICRO):
+            chosen = order[start : start + _MICRO]
             out[chosen] = self.forward(torch.from_numpy(padded([rows[n] for n in chosen])))
         return out
 

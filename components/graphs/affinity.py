@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from components.errors import UserError
 from components.graphs.config import Scale
 from components.graphs.knn import Neighbours
+from components.graphs.walk import degrees
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def affinity(found: Neighbours, kernel: Kernel) -> sp.csr_matrix:
 
 def density_corrected(weights: sp.csr_matrix, alpha: float) -> tuple[sp.csr_matrix, np.ndarray]:
     """W_ij / (d_i d_j)^alpha and the factors d_i^-alpha [N] (Coifman & Lafon 2006, eq. 3.1)."""
-    factors = np.power(np.maximum(np.asarray(weights.sum(axis=1)).ravel(), 1e-300), -alpha)
+    factors = np.power(np.maximum(degrees(weights), 1e-300), -alpha)
     if alpha == 0.0:
         return weights, factors
     scale = sp.diags(factors)
