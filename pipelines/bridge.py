@@ -63,6 +63,7 @@ class BridgeGraph(CorpusSteps):
         export = self._step(
             "export",
             run="bridge_export",
+            version="2",
             config={
                 "name": recipe.name,
                 "names": recipe.names.model_dump(mode="json"),

@@ -48,5 +48,5 @@ def rank_agreement(left: np.ndarray, right: np.ndarray) -> float:
 
 
 def _because(scores: BridgeScores, why: str, agreement: float | None = None) -> BridgeScores:
-    facts = {"why": why} | ({} if agreement is None else {"direct_agreement": agreement})
+    facts = {"why": why, "chosen": scores.method} | ({} if agreement is None else {"direct_agreement": agreement})
     return replace(scores, details={**scores.details, **facts})

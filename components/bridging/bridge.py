@@ -9,7 +9,6 @@ from itertools import pairwise
 import numpy as np
 
 from components.bridging.critic import CriticPair
-from components.embeddings import Embeddings
 from components.errors import UserError
 
 _CHECKED_ROWS = 65536
@@ -64,14 +63,6 @@ class Bridge:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    @classmethod
-    def joined(cls, first: Embeddings, second: Embeddings, *, same_space: bool = False) -> Bridge:
-        """The items that both models have embedded, sorted by id. Raises UserError if there are none."""
-        ids = sorted(set(first.ids) & set(second.ids))
-        if not ids:
-            raise UserError("no item of B is embedded by both models", do="check the ids of both tables")
-        return cls(ids, first.rows(ids), second.rows(ids), same_space=same_space)
 
     def take(self, rows: np.ndarray | slice) -> Bridge:
         """Some of the items; a slice copies no embeddings."""

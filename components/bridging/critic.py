@@ -14,7 +14,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from components.errors import UserError
-from components.files import Place
 
 Kind = Literal["cosine", "dot", "l2"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -87,21 +86,8 @@ class Critic:
         """
         missing = [k for k in ("kind", "scale", "dim") if not isinstance(card, Mapping) or card.get(k) is None]
         if missing:
-            raise UserError(f"the critic's card has no {missing[0]}", where=where, do="write it with Critic.write")
+            raise UserError(f"the critic's card has no {missing[0]}", where=where, do="export the critics again")
         return cls(kind=card["kind"], scale=card["scale"], dim=card["dim"])
-
-    def write(self, folder: Place, name: str) -> None:
-        """Write ``<name>.json``."""
-        folder.write_json(f"{name}.json", self.to_json())
-
-    @classmethod
-    def read(cls, folder: Place, name: str) -> Critic:
-        """Read what :meth:`write` wrote. Raises UserError for a file that is no such card."""
-        try:
-            card = folder.read_json(f"{name}.json")
-        except (OSError, ValueError) as error:
-            raise UserError(f"no readable critic card ({type(error).__name__})", where=f"{name}.json") from None
-        return cls.from_json(card, where=f"{name}.json")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -23,12 +23,10 @@ from components.bridging.bridge import Bridge
 from components.bridging.critic import KINDS, Critic, CriticPair, Kind
 from components.checks import check_range
 from components.errors import UserError
-from components.files import Place
 from components.objectives.comparison import cross_entropy
 from components.training import Checkpoint, LocalSession, Session, pack, run_to_end, unpack
-from components.transforms import Transform, load_transform, save_transform
+from components.transforms import Transform
 
-SIDES = ("a", "b_first", "b_second", "c")
 _WARM_UP = 0.1  # share of the steps until the learning rate is at its height
 
 
@@ -98,22 +96,6 @@ class TrainedCritics:
         first = self.b_first(rows)
         second = first if self.critics.same_space else self.b_second(rows)
         return Bridge(ids, first, second, log_weights, self.critics.same_space)
-
-    def save(self, folder: Place) -> None:
-        """Write JSON and safetensors: ``a``, ``b_first``, ``b_second``, ``c``, ``critics.json``."""
-        for side in SIDES:
-            save_transform(folder, side, getattr(self, side))
-        cards = {"ab": self.critics.ab.to_json(), "bc": self.critics.bc.to_json()}
-        folder.write_json("critics.json", {**cards, "same_space": self.critics.same_space})
-
-    @classmethod
-    def load(cls, folder: Place) -> TrainedCritics:
-        """Read what :meth:`save` wrote. Raises UserError for cards that lack a value."""
-        cards: dict[str, Any] = folder.read_json("critics.json")
-        ab, bc = (Critic.from_json(cards.get(name), where=f"critics.json: {name}") for name in ("ab", "bc"))
-        a, b_first, b_second, c = (load_transform(folder, side) for side in SIDES)
-        critics = CriticPair(ab, bc, bool(cards.get("same_space")))
-        return cls(a=a, b_first=b_first, b_second=b_second, c=c, critics=critics)
 
 
 def train_critics(ab: Pairs, bc: Pairs, config: CriticTraining, session: Session | None = None) -> TrainedCritics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,14 +33,12 @@ def run(ctx: StepContext) -> Facts:
     chosen = metrics["exported"]
     fitted = read_critics(ctx.inputs[f"critics-{chosen['way']}"])[NONE, 0]
     prepared = _bridge(ctx, fitted)
-    bridge = ctx.config["bridge"]
-    options = {"memory_budget": int(bridge["memory_mb"]) << 20, "ess_floor": bridge["ess_floor"]}
+    details = metrics["ways"][chosen["way"]]["details"].get(chosen["estimator"], {})
     about = {
         "name": ctx.config["name"],
         "names": ctx.config["names"],
         "way": chosen["way"],
-        "estimator": chosen["estimator"],
-        "options": {**options, "top": bridge["top"], "bandwidth": bridge["bandwidth"], "seed": ctx.config["seed"]},
+        **settled(chosen["estimator"], ctx.config["bridge"], details, seed=ctx.config["seed"]),
         "metrics": metrics["retrieval"].get(chosen["method"], {}),
         "pairs": metrics["pairs"],
     }
@@ -51,6 +50,17 @@ def run(ctx: StepContext) -> Facts:
     else:
         _save_spaces(ctx, fitted, prepared, about)
     return {"bridge": len(prepared.bridge), "method": chosen["method"]}
+
+
+def settled(estimator: str, bridge: Mapping[str, Any], details: Mapping[str, Any], *, seed: int) -> dict[str, Any]:
+    """Estimator and options of the model: one query cannot choose again what was chosen on many, and no two queries may
+    be scored by different ones. ``details``: of the estimator on the A–C rows that were scored here."""
+    bandwidth = details.get("bandwidth") if bridge["bandwidth"] is None else bridge["bandwidth"]
+    options = {"memory_budget": int(bridge["memory_mb"]) << 20, "ess_floor": bridge["ess_floor"], "seed": seed}
+    return {
+        "estimator": details.get("chosen", estimator),
+        "options": {**options, "top": bridge["top"], "bandwidth": bandwidth},
+    }
 
 
 def _bridge(ctx: StepContext, fitted: FittedCritics) -> PreparedBridge:

@@ -127,12 +127,15 @@ def test_parts_of_the_bridge_change_nothing(
 def test_trained_critics_share_a_space_or_not(tmp_path: Path, make_home: MakeHome) -> None:
     world = write_bridge_world(tmp_path / "world")
     training = "critics={aligners: [ridge-cca], train: both, epochs: 60, batch: 30, hidden: [], learning_rate: 1e-2}"
-    code, text = run(world, make_home(tmp_path / "home"), training, "splits.draws=1")
+    code, text = run(world, make_home(tmp_path / "home"), training, "splits.draws=1", "estimator=auto")
     assert code == 0, text
     found = {m: e["mean"]["R@10"] for m, e in metrics_of(tmp_path / "home")["retrieval"].items()}
     assert found["direct (shared)"] > 60 and found["monte-carlo (separate)"] > 60
     assert max(found["direct (separate)"], found["direct (aligned)"]) < 45  # two spaces that know nothing of each other
     assert "cost least under them" in text
+    model = BridgeModel.load(Folder.at(Home.open(tmp_path / "home").results("recipe") / "bridge"))
+    assert model.about["estimator"] in {"direct", "smoothed"}  # no query chooses for itself
+    assert model.about["estimator"] == "direct" or model.about["options"]["bandwidth"] is not None
 
 
 # search

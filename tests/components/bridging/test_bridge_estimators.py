@@ -43,7 +43,7 @@ def test_every_estimator_finds_partners_in_one_space(name):
 def test_auto_takes_direct_in_one_space_smoothed_across_two_and_monte_carlo_for_dot():
     a, c, bridge, critics = shared_world()
     found = estimate("auto", a, c, bridge, critics)
-    assert found.method == "direct" and found.details["direct_agreement"] > 0.5
+    assert found.method == found.details["chosen"] == "direct" and found.details["direct_agreement"] > 0.5
     assert estimate("auto", a, c, bridge, replace(critics, same_space=False)).method == "smoothed"
     rotated = replace(bridge, second=bridge.second @ np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0])
     assert estimate("auto", a, c, rotated, critics).method == "smoothed"  # said to be one space, but is not

@@ -6,9 +6,7 @@ from bridge_worlds import random_world
 
 from components.bridging.bridge import Bridge, moments
 from components.bridging.critic import Critic, CriticPair
-from components.embeddings import Embeddings
 from components.errors import UserError
-from components.files import Folder
 
 CARD = {"kind": "l2", "scale": 2.0, "dim": 3}
 
@@ -24,10 +22,8 @@ def test_scores_are_the_formulas():
     np.testing.assert_allclose(cosine, 5 * x @ y.T / lengths)
 
 
-def test_a_card_comes_back(tmp_path):
-    critic, folder = Critic(kind="cosine", scale=12.5, dim=32), Folder.at(tmp_path)
-    critic.write(folder, "ab")
-    assert Critic.read(folder, "ab") == critic
+def test_a_card_comes_back():
+    critic = Critic(kind="cosine", scale=12.5, dim=32)
     assert Critic.from_json({**critic.to_json(), "model": "x"}) == critic
 
 
@@ -52,12 +48,10 @@ def test_a_card_without_a_usable_value_is_refused(change, message):
         Critic.from_json({**CARD, **change}, where="ab.json")
 
 
-def test_what_is_no_card_is_refused(tmp_path):
-    (tmp_path / "broken.json").write_text("{")
-    (tmp_path / "list.json").write_text("[1]")
-    for name, message in (("absent", "no readable"), ("broken", "no readable"), ("list", "has no kind")):
-        with pytest.raises(UserError, match=f"{name}.json: .*{message}"):
-            Critic.read(Folder.at(tmp_path), name)
+@pytest.mark.parametrize("card", [None, [1], "l2", {}])
+def test_what_is_no_card_is_refused(card):
+    with pytest.raises(UserError, match=r"ab.json: .*has no kind"):
+        Critic.from_json(card, where="ab.json")
 
 
 def test_critics_of_different_dimension_share_no_space():
@@ -90,14 +84,7 @@ def test_bridges_that_cannot_be_are_refused(arguments, message):
         Bridge(*arguments)
 
 
-def test_a_bridge_is_joined_and_split_by_id():
-    first = Embeddings(["p", "q", "r"], np.float32([[0], [1], [2]]))
-    second = Embeddings(["r", "s", "q"], np.float32([[20], [30], [10]]))
-    bridge = Bridge.joined(first, second)
-    assert list(bridge.ids) == ["q", "r"]
-    np.testing.assert_array_equal(bridge.second, 10 * bridge.first)
-    with pytest.raises(UserError, match="no item of B"):
-        Bridge.joined(first, Embeddings(["t"], np.float32([[0]])))
+def test_a_bridge_is_split_by_id():
     whole = random_world(items=50)[2]
     folds = whole.folds(5, seed=1)
     assert (np.bincount(folds) == 10).all()

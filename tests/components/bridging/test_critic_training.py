@@ -9,7 +9,7 @@ import torch
 from components.alignment.protocol import Pairs
 from components.bridging.estimators import estimate
 from components.bridging.scores import BridgeOptions
-from components.bridging.training import CriticTraining, TrainedCritics, _Networks, train_critics
+from components.bridging.training import CriticTraining, _Networks, train_critics
 from components.errors import UserError
 from components.files import Folder
 from components.training import LocalSession
@@ -26,22 +26,14 @@ def small_world(seed=0, pairs=96):
 
 @pytest.mark.parametrize("kind", ["cosine", "dot", "l2"])
 @pytest.mark.parametrize("shared", [True, False])
-def test_encoders_and_cards_come_back(kind, shared, tmp_path):
+def test_both_critics_have_scales_of_their_own_and_one_or_two_encoders_of_b(kind, shared):
     ab, bc = small_world()
     fitted = train_critics(ab, bc, replace(FAST, kind=kind, shared=shared))
     assert fitted.critics.same_space == shared and fitted.critics.ab.kind == kind
     assert fitted.critics.ab.scale != fitted.critics.bc.scale
     assert fitted.history[-1]["loss"] < fitted.history[0]["loss"]
-    fitted.save(Folder.at(tmp_path))
-    loaded = TrainedCritics.load(Folder.at(tmp_path))
-    assert loaded.critics == fitted.critics
-    for side, rows in (("a", ab.left), ("b_first", ab.right), ("b_second", bc.left), ("c", bc.right)):
-        np.testing.assert_array_equal(getattr(loaded, side)(rows), getattr(fitted, side)(rows))
     bridge = fitted.bridge([str(n) for n in range(96)], ab.right)
     assert bridge.same_space == shared and np.allclose(bridge.first, bridge.second) == shared
-    (tmp_path / "critics.json").write_text('{"ab": {"kind": "l2", "dim": 4}}')
-    with pytest.raises(UserError, match=r"critics\.json: ab: .* no scale"):
-        TrainedCritics.load(Folder.at(tmp_path))
 
 
 @pytest.mark.parametrize("hidden", [(), (8,), (8, 6)])

@@ -18,6 +18,7 @@ from components.corpora.triples import TripleConfig, make_triples
 from components.files import Folder
 from components.transforms import Identity, Linear
 from pipelines.steps.bridge_evaluate import _ambiguity, _curve, _exported
+from pipelines.steps.bridge_export import settled
 from pipelines.steps.bridge_rows import each_fit, read_critics, wanted, write_critics
 from pipelines.steps.bridge_shards import ITEMS_A_SHARD, estimate_sharded, num_shards
 
@@ -107,3 +108,16 @@ def test_recall_is_told_by_quarters_of_ambiguity() -> None:
         some = [r for r in found if r["direction"] == direction]
         assert [r["recall"] for r in some] == [100, 100, 0, 0]
         assert [r["ambiguity"] for r in some] == sorted(r["ambiguity"] for r in some)
+
+
+def test_what_was_chosen_on_many_rows_is_settled_for_single_queries() -> None:
+    bridge = {"memory_mb": 1, "ess_floor": 2.0, "top": None, "bandwidth": None}
+    smoothed = settled("smoothed", bridge, {"bandwidth": 0.1}, seed=3)
+    assert smoothed == {
+        "estimator": "smoothed",
+        "options": {"memory_budget": 1 << 20, "ess_floor": 2.0, "seed": 3, "top": None, "bandwidth": 0.1},
+    }
+    auto = settled("auto", bridge, {"chosen": "smoothed", "bandwidth": 0.2}, seed=0)
+    assert (auto["estimator"], auto["options"]["bandwidth"]) == ("smoothed", 0.2)
+    asked = settled("smoothed", {**bridge, "bandwidth": 0.0}, {"bandwidth": 0.1}, seed=0)
+    assert asked["options"]["bandwidth"] == 0.0
