@@ -15,21 +15,21 @@ from components.transforms import load_transform, save_transform
 SIDES = ("left", "right")
 
 
-def save_views(folder: Place, views: Views, name: str = "views") -> None:
-    """Write ``<name>.json``, ``<name>.safetensors`` and a transform per side."""
+def save_views(folder: Place, views: Views) -> None:
+    """Write ``views.json``, ``views.safetensors`` and a transform per side."""
     tensors: dict[str, np.ndarray] = {}
     for side, view in zip(SIDES, (views.left, views.right), strict=True):
-        save_transform(folder, f"{name}-{side}", view.map)
+        save_transform(folder, f"views-{side}", view.map)
         tensors[f"{side}.eigenvalues"], tensors[f"{side}.spread"] = view.eigenvalues, view.spread
-    folder.write_json(f"{name}.json", {"left": views.left.raw, "right": views.right.raw})
-    folder.write_tensors(f"{name}.safetensors", tensors)
+    folder.write_json("views.json", {"left": views.left.raw, "right": views.right.raw})
+    folder.write_tensors("views.safetensors", tensors)
 
 
-def load_views(folder: Place, name: str = "views") -> Views:
+def load_views(folder: Place) -> Views:
     """Read what :func:`save_views` wrote."""
-    raw, tensors = folder.read_json(f"{name}.json"), folder.read_tensors(f"{name}.safetensors")
+    raw, tensors = folder.read_json("views.json"), folder.read_tensors("views.safetensors")
     left, right = (
-        View(load_transform(folder, f"{name}-{s}"), raw[s], tensors[f"{s}.eigenvalues"], tensors[f"{s}.spread"])
+        View(load_transform(folder, f"views-{s}"), raw[s], tensors[f"{s}.eigenvalues"], tensors[f"{s}.spread"])
         for s in SIDES
     )
     return Views(left, right)

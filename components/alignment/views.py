@@ -122,22 +122,20 @@ def spectral_view(rows: np.ndarray, config: ViewConfig) -> View:
     return View(Concat([Identity(), nystrom]), rows.shape[1], cut.eigenvalues, cut.vectors.std(axis=0))
 
 
-def spectral_views(left: np.ndarray, right: np.ndarray, config: ViewConfig | None = None) -> Views:
+def spectral_views(left: np.ndarray, right: np.ndarray) -> Views:
     """Views of both sides' unpaired rows [N1, D1], [N2, D2]; the last few are remembered by content, as many pair draws
     share them. Raises UserError as :func:`spectral_view`."""
-    config = config or ViewConfig()
-    return Views(_remembered(left, config), _remembered(right, config))
+    return Views(_remembered(left), _remembered(right))
 
 
-_MEMORY: OrderedDict[tuple[str, ViewConfig], View] = OrderedDict()
+_MEMORY: OrderedDict[str, View] = OrderedDict()
 _REMEMBERED = 4
 
 
-def _remembered(rows: np.ndarray, config: ViewConfig) -> View:
-    content = hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()
-    key = (f"{content}{rows.shape}{rows.dtype}", config)
+def _remembered(rows: np.ndarray) -> View:
+    key = f"{hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()}{rows.shape}{rows.dtype}"
     if key not in _MEMORY:
-        _MEMORY[key] = spectral_view(rows, config)
+        _MEMORY[key] = spectral_view(rows, ViewConfig())
     _MEMORY.move_to_end(key)
     while len(_MEMORY) > _REMEMBERED:
         _MEMORY.popitem(last=False)

@@ -83,14 +83,14 @@ class ObjectiveConfig(Protocol):
         ...
 
 
-def check_batch(batch: GlobalBatch, *, views: int = 2) -> torch.Tensor:
-    """The outputs [V, B, K], in float32 at least.
+def check_batch(batch: GlobalBatch) -> torch.Tensor:
+    """The outputs [2, B, K] of two views, in float32 at least.
 
     Raises:
         UserError: another number of views, fewer than two rows (nothing to tell a row from), NaN or infinite values.
     """
-    if batch.z.ndim != 3 or batch.z.shape[0] != views:
-        raise UserError(f"outputs of the shape {list(batch.z.shape)}", do=f"give [{views} views, rows, columns]")
+    if batch.z.ndim != 3 or batch.z.shape[0] != 2:
+        raise UserError(f"outputs of the shape {list(batch.z.shape)}", do="give [2 views, rows, columns]")
     if batch.z.shape[1] < 2:
         raise UserError(
             f"a batch of {batch.z.shape[1]} row has nothing to compare it with", do="raise the batch size to at least 2"

@@ -7,7 +7,7 @@ t₂ = Tᵀ1, the fixed point gives (I − r₁r₂BᵀAᵀ)x = −t₁ + r₂B�
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -29,15 +29,7 @@ class PlanLoss:
     plan: EntropicPlan
 
 
-def plan_loss(
-    scores: torch.Tensor,
-    target: torch.Tensor,
-    *,
-    config: SinkhornConfig,
-    row_weights: torch.Tensor | None = None,
-    column_weights: torch.Tensor | None = None,
-    start: torch.Tensor | EntropicPlan | None = None,
-) -> PlanLoss:
+def plan_loss(scores: torch.Tensor, target: torch.Tensor, *, config: SinkhornConfig) -> PlanLoss:
     """−Σ T log P, P the converged transport of ``scores``; its gradient is that of the implicit function.
 
     Exact where Sinkhorn converged; otherwise off by the order of the marginal error. For a fixed small number of
@@ -46,13 +38,13 @@ def plan_loss(
     Args:
         scores: [N, M] or [..., N, M], with gradient.
         target: T of the same shape, not negative; rows and columns may be zero (unpaired items).
-        config, row_weights, column_weights, start: as of :func:`sinkhorn`.
+        config: as of :func:`sinkhorn`.
 
     Raises:
         UserError: a target of another shape, negative or not finite; what :func:`sinkhorn` refuses.
     """
     check_target(target, scores)
-    plan = sinkhorn(scores, config=config, row_weights=row_weights, column_weights=column_weights, start=start)
+    plan = sinkhorn(scores, config=config)
     target = target.detach().to(plan.scores)
     value: torch.Tensor = _PlanLoss.apply(scores, target, plan, config)
     return PlanLoss(value=value, divergence=value.detach() + _entropy(target), plan=plan)
@@ -157,7 +149,7 @@ def _equal(x: torch.Tensor, y: torch.Tensor) -> bool:
     return bool(((x - y).abs().sum(-1) <= 1e-3 * y.sum(-1)).all())
 
 
-def balance(target: torch.Tensor, *, iterations: int = 1000) -> torch.Tensor:
+def balance(target: torch.Tensor) -> torch.Tensor:
     """The plan with equal row sums and equal column sums nearest to ``target`` [N, M] (total mass 1).
 
     Without it KL to a target of unequal sums does not fall with the sweeps. Zero rows and columns stay zero.
@@ -169,6 +161,5 @@ def balance(target: torch.Tensor, *, iterations: int = 1000) -> torch.Tensor:
     rows, columns = (target > 0).any(-1), (target > 0).any(-2)
     if not bool(rows.any()):
         raise UserError("the target plan is all zero")
-    config = replace(SinkhornConfig(), epsilon=1.0, iterations=iterations)
-    weights = [(w / w.sum(-1, keepdim=True)) for w in (rows.to(target), columns.to(target))]
-    return sinkhorn(target.log(), config=config, row_weights=weights[0], column_weights=weights[1]).plan
+    one, two = (w / w.sum(-1, keepdim=True) for w in (rows.to(target), columns.to(target)))
+    return sinkhorn(target.log(), config=SinkhornConfig(epsilon=1.0), row_weights=one, column_weights=two).plan

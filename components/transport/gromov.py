@@ -48,16 +48,14 @@ def gromov_plan(
     *,
     config: GromovConfig,
     cost: torch.Tensor | None = None,
-    row_weights: torch.Tensor | None = None,
-    column_weights: torch.Tensor | None = None,
     start: torch.Tensor | None = None,
 ) -> DensePlan:
     """Match C₁ = ``left`` [N, N] and C₂ = ``right`` [M, M] (symmetric), fused with ``cost`` [N, M] if it is given.
 
-    ``start`` [N, M] is a plan to begin from, e.g. of known pairs; the product of the weights by default.
+    All items weigh the same. ``start`` [N, M] is a plan to begin from, e.g. of known pairs; uniform by default.
 
     Raises:
-        UserError: matrices that are not square, finite or of fitting sizes; unusable weights.
+        UserError: matrices that are not square, finite or of fitting sizes.
     """
     inner = [as_matrix(x, name) for x, name in ((left, "left"), (right, "right"))]
     sizes = [len(x) for x in inner]
@@ -67,7 +65,7 @@ def gromov_plan(
     between = np.zeros(sizes) if cost is None else as_matrix(cost, "the cost")
     if list(between.shape) != sizes:
         raise UserError(f"the cost is {list(between.shape)}, the sides have {sizes[0]} and {sizes[1]} items")
-    weights = [as_weights(w, n) for w, n in zip((row_weights, column_weights), sizes, strict=True)]
+    weights = [as_weights(None, n) for n in sizes]
     given = None if start is None else as_matrix(start, "the start")
     arguments = {"alpha": 1.0 if cost is None else config.alpha, "G0": given, "symmetric": True, "log": True}
     found, log = _solve((between, *inner, *weights), arguments, config)
