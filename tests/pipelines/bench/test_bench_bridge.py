@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from bridge_recipe_world import metrics_of, write_bridge_world
 
 from components.bridging.training import CriticTraining
+from pipelines.bench.bridge import emoji
 from pipelines.bench.bridge.didactic import Plan, make_world
-from pipelines.bench.bridge.emoji import _judged_and_pool, run_one
 from pipelines.bench.bridge.kernel import _range, _speed, measure_memory
 from pipelines.bench.bridge.runs import recall_of_32, summary
+from pipelines.home import Home
+from pipelines.recipe import load_any_recipe
 
 TINY = Plan(pairs=400, heldout=200, training=CriticTraining())
 
@@ -46,13 +49,20 @@ def test_kernel_numbers_of_a_small_sum():
     assert found["finite"] and found["extrapolated_seconds"] > 0
 
 
-def test_emoji_run_goes_through_the_bridge():
-    rng = np.random.default_rng(0)
-    b = rng.normal(size=(480, 6))
-    noisy = {name: b + 0.2 * rng.normal(size=b.shape) for name in ("picture", "minilm", "en", "both")}
-    rows = {k: (v / np.linalg.norm(v, axis=1, keepdims=True)).astype(np.float32) for k, v in noisy.items()}
-    rows |= {"ja": rows["en"]}
-    found = run_one(rows, 0)
-    assert found["bridge"] > 0.5 and found["english_japanese"] > 0.95
-    judged, pool = _judged_and_pool(480)
-    assert not set(judged) & set(pool) and len(judged) == 120
+def test_emoji_part_runs_a_recipe_and_tells_its_recalls(tmp_path):
+    world = write_bridge_world(tmp_path / "world")
+    home = Home.open(tmp_path / "home")
+    found = emoji.run_one(str(world.recipe), home, ("estimators=[smoothed]", *emoji.SETTINGS))
+    written = metrics_of(home.path)["retrieval"]["monte-carlo (aligned)"]["mean"]
+    assert found["bridge"] == written["R@10"] / 100 > 0.5 > found["shuffled_pairs"]
+    assert found["bridge_r1"] == written["R@1"] / 100 < found["bridge"]
+    assert found["bridge_over_oracle"] == found["bridge"] / found["oracle"]
+    assert found["chance"] == pytest.approx(10 / 40)
+    with pytest.raises(RuntimeError, match="pairs"):
+        emoji.run_one(str(world.recipe), home, ("budgets.ab=100000", *emoji.SETTINGS, "estimators=[smoothed]"))
+
+
+def test_emoji_part_is_the_recipe_without_trained_heads():
+    ours, recipe = (load_any_recipe(emoji.RECIPE, s).model_dump() for s in (emoji.SETTINGS, ()))
+    ours["critics"]["train"], ours["bridge"]["sizes"] = recipe["critics"]["train"], recipe["bridge"]["sizes"]
+    assert ours == recipe
