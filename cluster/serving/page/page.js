@@ -196,9 +196,11 @@ function picture(match) {
 
 const percent = (p) => (p >= 0.995 ? "> 99 %" : p >= 0.01 ? `${Math.round(100 * p)} %` : "< 1 %");
 
+const inDigits = (score, digits) => score.toFixed(digits).replace(/^-(?=[0.]+$)/, "").replace("-", "−"); // no −0.00
+
 function inWords(match) {
   if (match.paired) return "known pair";
-  if (match.confidence === null) return `score ${match.score.toFixed(3)}`;
+  if (match.confidence === null) return `score ${inDigits(match.score, 3)}`;
   return `confidence ${percent(match.confidence)}${match.mutual ? ", mutual" : ""}`;
 }
 
@@ -215,7 +217,7 @@ function sure(match) {
   }
   if (match.paired) facts.append(element("span", "tag", "Known pair"));
   else if (match.mutual) facts.append(element("span", "tag", "Mutual"));
-  facts.append(element("span", "", `score ${match.score.toFixed(2)}`));
+  facts.append(element("span", "", `score ${inDigits(match.score, 2)}`));
   made.append(facts);
   return made;
 }

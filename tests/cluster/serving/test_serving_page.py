@@ -118,6 +118,7 @@ def test_titles_are_text_and_not_markup(address: str) -> None:
         await page.run(f"show({{matches: [{evil}], warnings: ['<b>']}}, 'right')")
         assert await page.run(TITLES) == ["<img src=x onerror=alert(1)>"]
         assert await page.run("document.querySelectorAll('#matches img, #warnings b').length") == 0
+        assert await page.run("[-0.001, 0, -1.5].map((s) => inDigits(s, 2))") == ["0.00", "0.00", "−1.50"]
 
     visit(address, what)
 
