@@ -24,6 +24,7 @@ import psutil
 from cluster.rest import answers
 from cluster.runtime import default_object_store_bytes, private_token, quiet_environment, temp_dir
 from components.errors import UserError
+from components.files import write_atomically
 
 HOST = "127.0.0.1"
 START_S, END_S = 120.0, 20.0
@@ -139,7 +140,7 @@ def _start(home: Path, num_cpus: int | None, num_gpus: int | None) -> LocalHead:
         _wait(head, process, token.read_text().strip(), log)
         known = {p.pid: p.create_time() for p in first.children(recursive=True)}
         head = LocalHead(**{**asdict(head), "members": known})
-        _write(home / "cluster.json", json.dumps(asdict(head), indent=1))
+        write_atomically(home / "cluster.json", json.dumps(asdict(head), indent=1).encode())
     except BaseException:
         _end(head)
         raise
@@ -199,12 +200,6 @@ def _free_ports() -> dict[str, int]:
     """All taken at the same time, so that they differ."""
     with contextlib.ExitStack() as stack:
         return {name: stack.enter_context(socket.create_server((HOST, 0))).getsockname()[1] for name in _PORTS}
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text)
-    draft.replace(path)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from cluster.places import here
+from cluster.workflow.failures import causes, sentence
 from cluster.workflow.step import Emit, StepContext
 from components.errors import UserError
 from components.files import Folder
@@ -237,13 +238,5 @@ def _must_fit(scaling: Scaling) -> None:
 
 def _readable(error: Exception) -> Exception:
     """The root cause of a failed training, without Ray's wrapping."""
-    seen: BaseException = error
-    failures = getattr(error, "worker_failures", None)
-    if failures:
-        seen = next(iter(failures.values()))
-    while not isinstance(seen, UserError) and (inner := seen.__cause__ or getattr(seen, "cause", None)):
-        seen = inner
-    if isinstance(seen, UserError):
-        return seen
-    first = next((line for line in reversed(str(seen).splitlines()) if line.strip()), "")
-    return UserError(f"training failed: {type(seen).__name__}: {first.strip()}", do="see the step's log")
+    refused = next((e for e in causes(error) if isinstance(e, UserError)), None)
+    return refused or UserError(f"training failed: {sentence(error)}", do="see the step's log")

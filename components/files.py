@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,20 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 _BLOCK = 1 << 20
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON as all files of ours have it. Raises ValueError for NaN and infinities."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole local file or none of it; a reader sees the old one until then."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft.write_bytes(data)
+    draft.replace(path)
 
 
 class Place(Protocol):
@@ -102,8 +117,7 @@ class Folder:
         return json.loads(self.read_bytes(name))
 
     def write_json(self, name: str, value: Any) -> None:
-        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        self.write_bytes(name, (text + "\n").encode())
+        self.write_bytes(name, json_bytes(value))
 
     def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """A Parquet file, or all ``*.parquet`` files directly in the sub-folder ``name`` in order of their names."""

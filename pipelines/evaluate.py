@@ -20,10 +20,11 @@ from cluster.workflow.results import RunResult, State
 from cluster.workflow.step import DRIVER, Step
 from components.encoders.registry import DEFAULTS, fingerprint
 from components.errors import UserError
+from components.files import write_atomically
 from pipelines.align import AlignGraph, Engine
 from pipelines.home import Home
 from pipelines.recipe import AlignRecipe, GeneratorKind
-from pipelines.runner import FAILED, RunOptions, output_of, replace_file, run_graph
+from pipelines.runner import FAILED, RunOptions, output_of, run_graph
 from pipelines.steps.application import RESULT
 from pipelines.trained import locate_trained
 
@@ -184,10 +185,9 @@ def _publish(recipe: AlignRecipe, result: RunResult, home: Home, options: RunOpt
     target, made = home.results(recipe.name), output_of(result, "applications")
     target.mkdir(parents=True, exist_ok=True)
     for name in (PAGE, METRICS):
-        replace_file(target / name, made.read_bytes(name))
+        write_atomically(target / name, made.read_bytes(name))
     if options.metrics_out:
-        options.metrics_out.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(options.metrics_out, made.read_bytes(METRICS))
+        write_atomically(options.metrics_out, made.read_bytes(METRICS))
     return target / PAGE
 
 

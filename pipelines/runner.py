@@ -18,7 +18,7 @@ from cluster.workflow.executor import execute
 from cluster.workflow.job import Dispatcher, Outcome
 from cluster.workflow.results import RunResult
 from cluster.workflow.store import Store
-from components.files import Folder
+from components.files import Folder, write_atomically
 from pipelines.home import Home
 from pipelines.progress import Progress
 from pipelines.recipe import Recipe, to_yaml
@@ -164,21 +164,13 @@ def _start_ray(options: RunOptions, home: Home, console: Console) -> Dispatcher:
     return OnRay(RaySession(options.address, home=home.path))
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(data)
-    draft.replace(path)
-
-
 def publish_report(result: RunResult, target: Path, options: RunOptions) -> Folder:
     """``report.html`` and ``metrics.json`` of a run into ``target``, and where ``--metrics-out`` says. Their step."""
-    target.mkdir(parents=True, exist_ok=True)
     report = output_of(result, "report")
     for name in ("report.html", "metrics.json"):
-        replace_file(target / name, report.read_bytes(name))
+        write_atomically(target / name, report.read_bytes(name))
     if options.metrics_out:
-        options.metrics_out.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(options.metrics_out, report.read_bytes("metrics.json"))
+        write_atomically(options.metrics_out, report.read_bytes("metrics.json"))
     return report
 
 

@@ -13,7 +13,7 @@ from cluster.workflow.results import State
 from cluster.workflow.step import Step
 from components.checks import check_one_of, check_range
 from components.errors import UserError
-from components.files import Folder
+from components.files import Folder, write_atomically
 from components.pairing.config import SIDES, CoverageConfig
 from pipelines.align import SIDES as BOTH
 from pipelines.align import CorpusGraph, Engine, pair_files
@@ -133,9 +133,7 @@ def _publish(made: Folder, folder: Path) -> tuple[Path, Path]:
         number += 1
     page = folder / _numbered(PAGE, number)
     for path, content in ((sheet, data), (page, made.read_bytes(PAGE))):
-        draft = path.with_name(f".{path.name}.draft")
-        draft.write_bytes(content)
-        draft.replace(path)
+        write_atomically(path, content)
     return sheet, page
 
 

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from components.files import write_atomically
 from components.reporting.figures_sweep import Band, TrialRow, by_budget, pareto, response
 from components.reporting.section import Section
 from components.reporting.style import Figure, csv_text
 from pipelines.home import Home
 from pipelines.recipe import Recipe, to_yaml
-from pipelines.runner import replace_file
 from pipelines.search_space import KNOWN, Search
 from pipelines.sweep_trials import Trial, best_of, failed, finished
 
@@ -57,8 +57,7 @@ def publish_sweep(result: SweepResult) -> dict[str, bytes]:
     files = _files(result)
     target = result.home.results(result.recipe.name) / "sweep"
     for name, data in files.items():
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        replace_file(target / name, data)
+        write_atomically(target / name, data)
     pq.write_table(_table([_row(t) for t in result.trials]), target / "trials.parquet")
     return files
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from cluster.tracking import database
 from cluster.tracking.outbox import Journal, Progress, Record
-from cluster.tracking.records import tags_of
+from cluster.tracking.records import log_record, tags_of
 
 UID_TAG = "isthmus.uid"
 PARENT_TAG = "mlflow.parentRunId"
@@ -28,8 +28,6 @@ MAX_PARAMS_OR_TAGS = 100
 _FINAL = frozenset({"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST", "RESOURCE_DOES_NOT_EXIST"})
 _FINAL |= frozenset({"RESOURCE_ALREADY_EXISTS", "INVALID_STATE", "ENDPOINT_NOT_FOUND", "NOT_FOUND", "DATA_LOSS"})
 _FINAL |= frozenset({"REQUEST_ENTITY_TOO_LARGE", "RESOURCE_LIMIT_EXCEEDED"})
-
-T = TypeVar("T")
 
 
 class RecordRefused(Exception):
@@ -168,10 +166,14 @@ class Store:
         params = iter([Param(n, v) for n, v in record["params"].items()])
         tags = iter([RunTag(n, v) for n, v in record["tags"].items()])
         while True:
-            batch = _take(metrics, MAX_METRICS), _take(params, MAX_PARAMS_OR_TAGS), _take(tags, MAX_PARAMS_OR_TAGS)
-            if not any(batch):
+            batch: dict[str, Any] = {
+                "metrics": list(islice(metrics, MAX_METRICS)),
+                "params": list(islice(params, MAX_PARAMS_OR_TAGS)),
+                "tags": list(islice(tags, MAX_PARAMS_OR_TAGS)),
+            }
+            if not any(batch.values()):
                 return
-            self.client.log_batch(run_id, metrics=batch[0], params=batch[1], tags=batch[2])
+            self.client.log_batch(run_id, **batch)
 
     def _inputs(self, journal: Journal, progress: Progress, record: Record) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -184,7 +186,7 @@ class Store:
                     source_type="isthmus",
                     source=json.dumps({"uri": item["source"]}),
                 ),
-                tags=[InputTag("mlflow.data.context", item["context"]), *_input_tags(item["tags"], InputTag)],
+                tags=[InputTag(n, v) for n, v in {"mlflow.data.context": item["context"], **item["tags"]}.items()],
             )
             for item in record["inputs"]
         ]
@@ -219,7 +221,7 @@ class Store:
             if not is_final(error) and not self.is_alive():
                 raise
             tags = {"model.not_logged": f"{type(error).__name__}: {error}"}
-        self._log(journal, progress, {"uid": record["uid"], "metrics": [], "params": {}, "tags": tags_of(tags)})
+        self._log(journal, progress, log_record(record["uid"], tags=tags_of(tags)))
 
     def _close(self, journal: Journal, progress: Progress, record: Record) -> None:
         self.client.set_terminated(progress.runs[record["uid"]], record["status"], record["time_ms"])
@@ -271,11 +273,3 @@ def _model_folder(journal: Journal, record: Record, limit: int) -> Path:
     if reason:
         raise RecordRefused(reason)
     return into / staging.MODEL_FOLDER
-
-
-def _take(items: Iterable[T], count: int) -> list[T]:
-    return list(islice(items, count))
-
-
-def _input_tags(tags: Mapping[str, str], make: Callable[[str, str], T]) -> list[T]:
-    return [make(name, value) for name, value in tags.items()]

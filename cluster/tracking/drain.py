@@ -17,6 +17,7 @@ from pathlib import Path
 from cluster.tracking import environment
 from cluster.tracking.client import Store, is_final
 from cluster.tracking.outbox import Journal, Progress, Record, keep_rejected, leftovers
+from cluster.tracking.records import close_record, log_record
 from cluster.tracking.redact import redact_text
 
 FIRST_PAUSE_S = 1.0
@@ -311,10 +312,7 @@ def _opened(journal: Journal) -> list[str]:
 
 def _epitaph(uid: str, time_s: float) -> list[Record]:
     tags = {"isthmus.ended": "the driver stopped before this run ended"}
-    return [
-        {"kind": "log", "uid": uid, "params": {}, "metrics": [], "tags": tags},
-        {"kind": "close", "uid": uid, "status": "KILLED", "time_ms": int(time_s * 1000)},
-    ]
+    return [log_record(uid, tags=tags), close_record(uid, "KILLED", int(time_s * 1000))]
 
 
 def _merged(journal: Journal, offset: int) -> Iterator[tuple[int, Record | None]]:

@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.files import write_atomically
+
 FORMAT = 1
 Record = dict[str, Any]
 
@@ -92,16 +94,10 @@ class Journal:
         self._lock = FileLock(self.path / "lock")
         self._append_lock = threading.Lock()
         self._stream: Any = None
-        self.num_written = 0
 
-    def lock(self, *, wait: bool = False) -> bool:
-        """Become the only process that may write or replay this journal."""
-        for _ in range(20):  # a replayer may remove an empty folder between our mkdir and our lock
-            if self._lock.acquire(wait=wait):
-                return True
-            if not wait:
-                return False
-        return False
+    def lock(self) -> bool:
+        """Become the only process that may write or replay this journal. False if another one is."""
+        return self._lock.acquire(wait=False)
 
     def unlock(self) -> None:
         self._lock.release()
@@ -117,7 +113,6 @@ class Journal:
             if self._stream is None:
                 self._stream = self._open_for_append()
             self._write_all(data)
-            self.num_written += len(records)
 
     def _write_all(self, data: bytes) -> None:
         start = self._stream.seek(0, os.SEEK_END)
@@ -172,9 +167,7 @@ class Journal:
             return Progress()
 
     def save_progress(self, progress: Progress) -> None:
-        temporary = self.path / "progress.tmp"
-        temporary.write_text(json.dumps(vars(progress)))
-        os.replace(temporary, self.path / "progress.json")
+        write_atomically(self.path / "progress.json", json.dumps(vars(progress)).encode())
 
     def is_abandoned_empty(self, age_s: float = 3600.0) -> bool:
         """True if a writer died before its first record, so long ago that none can be about to write it."""

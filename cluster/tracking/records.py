@@ -24,12 +24,13 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from cluster.tracking.outbox import Record
 from cluster.tracking.redact import MASK, is_secret_key, redact_text
+from cluster.workflow.keys import flatten
 
 MAX_NAME = 250
 MAX_PARAM = 6000
@@ -70,20 +71,10 @@ def cut(text: str, limit: int) -> str:
     return text[: limit - len(marker)] + marker
 
 
-def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """``{"a": {"b": 1}}`` -> ``("a.b", 1)``. Lists are leaves."""
-    for key, item in value.items():
-        name = f"{prefix}.{key}" if prefix else str(key)
-        if isinstance(item, Mapping) and item:
-            yield from flatten(item, name)
-        else:
-            yield name, item
-
-
 def params_of(config: Mapping[str, Any]) -> dict[str, str]:
     """Flattened configuration as MLflow parameters, masked and cut to 6,000 characters."""
     params = {}
-    for name, value in flatten(config):
+    for name, value in flatten(config).items():
         text = MASK if is_secret_key(name) and value is not None else redact_text(_as_text(value))
         params[clean_name(name)] = cut(text, MAX_PARAM)
     return params
@@ -129,7 +120,7 @@ def facts_record(uid: str, facts: Mapping[str, Any], time_ms: int, *, taken: fro
     """
     metrics: list[Any] = []
     tags: dict[str, Any] = {}
-    for name, value in flatten(facts):
+    for name, value in flatten(facts).items():
         key = clean_name(f"final.{name}" if clean_name(name) in taken else name)
         points = _points(value)
         if points is None:

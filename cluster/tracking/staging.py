@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cluster.tracking.redact import redact_text, redact_value
+from cluster.workflow.capture import tail
+from cluster.workflow.manifest import MANIFEST
 from components.files import FileFact, Folder
 
 SUFFIXES = frozenset({".png", ".svg", ".html", ".json", ".csv", ".md", ".txt"})
@@ -21,8 +23,6 @@ MAX_FILE_BYTES = 5 * 2**20
 MAX_STEP_BYTES = 25 * 2**20
 MAX_MODEL_BYTES = 200 * 2**20  # through a server; its proxy gives up on more
 MAX_LOCAL_MODEL_BYTES = 8 * 2**30  # of a store whose artifacts lie on this disk
-MAX_LOG_BYTES = 2**20
-MANIFEST = "MANIFEST.json"
 MODEL_FOLDER = "model"
 
 Staged = dict[str, str]
@@ -49,10 +49,8 @@ def stage_output(output: Folder, into: Path, *, manifest_only: bool = False) -> 
     chosen = [] if manifest_only else select_files(facts)
     staged = [_stage_file(output, fact.name, into) for fact in chosen]
     manifest = _annotated_manifest(output, facts, {fact.name for fact in chosen})
-    path = into / MANIFEST
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
-    return [*staged, _entry(into, path, "")]
+    text = json.dumps(manifest, indent=1, ensure_ascii=False)
+    return [*staged, stage_bytes(MANIFEST, text.encode(), into, folder="")]
 
 
 def stage_log(log: str, into: Path) -> list[Staged]:
@@ -60,19 +58,15 @@ def stage_log(log: str, into: Path) -> list[Staged]:
     source = Path(log)
     if not log or not source.is_file():
         return []
-    with open(source, "rb") as stream:
-        stream.seek(max(0, source.stat().st_size - MAX_LOG_BYTES))
-        text = stream.read().decode("utf-8", "replace")
-    into.mkdir(parents=True, exist_ok=True)
-    (into / source.name).write_text(redact_text(text), encoding="utf-8")
-    return [_entry(into, into / source.name, "logs")]
+    return [stage_bytes(source.name, redact_text(tail(source)).encode(), into, folder="logs")]
 
 
-def stage_text(name: str, text: str, into: Path) -> list[Staged]:
-    """A masked text as an artifact."""
-    into.mkdir(parents=True, exist_ok=True)
-    (into / name).write_text(redact_text(text), encoding="utf-8")
-    return [_entry(into, into / name, "")]
+def stage_bytes(name: str, data: bytes, into: Path, *, folder: str) -> Staged:
+    """A file that is in memory as an artifact; ``name`` is relative to ``into``."""
+    path = into / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return _entry(into, path, folder)
 
 
 def stage_model(output: Folder, into: Path, *, limit: int = MAX_MODEL_BYTES) -> str:

@@ -19,6 +19,7 @@ from cluster.tracking.records import (
     step_uid,
     tags_of,
 )
+from cluster.tracking.staging import stage_bytes
 from cluster.tracking.tracker import Event, Tracker
 
 _STATUS = {"done": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
@@ -98,12 +99,7 @@ class SweepTracker(Tracker):
         self._artifacts(event.get("files") or {})
 
     def _artifacts(self, files: Mapping[str, bytes]) -> None:
-        into, staged = self._next_folder(), []
-        for name, data in files.items():
-            path = into / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-            folder = name.rpartition("/")[0]
-            staged.append({"staged": str(path.relative_to(into.parent.parent)), "folder": folder})
+        into = self._next_folder()
+        staged = [stage_bytes(name, data, into, folder=name.rpartition("/")[0]) for name, data in files.items()]
         if staged:
             self._append({"kind": "artifacts", "uid": self._run, "files": staged})

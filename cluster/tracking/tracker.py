@@ -20,7 +20,6 @@ from cluster.tracking.records import (
     clean_name,
     close_record,
     facts_record,
-    flatten,
     input_of,
     log_record,
     metric_record,
@@ -33,6 +32,7 @@ from cluster.tracking.records import (
 )
 from cluster.tracking.redact import redact_text
 from cluster.tracking.system import Sampler
+from cluster.workflow.keys import flatten, numbers
 from components.files import Folder
 
 Event = Mapping[str, Any]
@@ -263,7 +263,7 @@ class Tracker:
             metrics.append(["seconds", float(event["seconds"]), ms_of(event), 0])
         names = ("key", "version", "output", "reason", "host")
         tags = {f"step.{name}": event.get(name) for name in names}
-        tags |= {f"output.{name}": value for name, value in flatten(dict(event.get("files") or {}))}
+        tags |= {f"output.{name}": value for name, value in flatten(event.get("files") or {}).items()}
         tags |= {"step.cached": "true" if event.get("cached") else "false"}
         tags |= {"warnings": "; ".join(event.get("warnings") or ())}
         return log_record(uid, params=params_of(event.get("config") or {}), metrics=metrics, tags=tags_of(tags))
@@ -322,8 +322,8 @@ class Tracker:
         _, params, text = self._recipe
         self._append(log_record(self._run, params=params_of(params)))
         if text:
-            files = staging.stage_text("recipe.yaml", text, self._next_folder())
-            self._append({"kind": "artifacts", "uid": self._run, "files": files})
+            file = staging.stage_bytes("recipe.yaml", redact_text(text).encode(), self._next_folder(), folder="")
+            self._append({"kind": "artifacts", "uid": self._run, "files": [file]})
 
     def _next_folder(self) -> Path:
         assert self._journal is not None
@@ -349,8 +349,7 @@ class _StepStates:
         self.folders = 0
 
     def add_scalars(self, step: str, facts: Mapping[str, Any]) -> None:
-        numbers = ((n, v) for n, v in flatten(facts) if isinstance(v, int | float) and not isinstance(v, bool))
-        self.scalars.update({f"{step}.{name}": value for name, value in numbers})
+        self.scalars.update({f"{step}.{name}": value for name, value in numbers(facts).items()})
 
 
 def sync(home: Path, *, uri: str | None = None, timeout_s: float = 60.0) -> DrainResult:

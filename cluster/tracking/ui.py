@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import socket
 import sys
 from pathlib import Path
@@ -33,11 +32,6 @@ def ui_command(home: Path, *, port: int = PORT, uri: str | None = None) -> list[
     command += ["--port", str(port), "--workers", "1"]
     artifacts = database.artifact_folder(home, resolved)
     return [*command, "--artifacts-destination", str(artifacts)] if artifacts else command
-
-
-def ui_hint(home: Path, *, port: int = PORT) -> str:
-    """The same as one line that a user can paste into a shell."""
-    return shlex.join(ui_command(home, port=port))
 
 
 def open_ui(home: Path, port: int = PORT) -> NoReturn:

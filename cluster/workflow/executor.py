@@ -55,20 +55,19 @@ def execute(
     *,
     run_id: str | None = None,
     listener: Listener | None = None,
-    options: RunOptions | None = None,
-    **more: Any,
+    **options: Any,
 ) -> RunResult:
     """Run what is missing, and return how each step ended. A failed step does not raise: see ``RunResult.error``.
 
     Args:
         dispatcher: called once, when the first step really has to run: if all steps hit, Ray is never started.
         listener: gets every event (:mod:`cluster.workflow.events`), always from this thread.
-        more: fields of :class:`RunOptions`, as an alternative to ``options``.
+        options: fields of :class:`RunOptions`.
 
     Raises:
         UserError: a forced step is unknown, the store cannot be written, or the dispatcher cannot be started.
     """
-    chosen = options or RunOptions(**more)
+    chosen = RunOptions(**options)
     return _Run(graph, store, dispatcher, run_id=run_id or new_run_id(), listener=listener, options=chosen).go()
 
 

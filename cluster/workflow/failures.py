@@ -46,7 +46,7 @@ def sentence(exc: BaseException) -> str:
     failed trial of a step says what went wrong, not that something did. Ray's wrappers are never named if there is
     anything below them.
     """
-    chain = list(_causes(exc))
+    chain = list(causes(exc))
     chain = [e for e in chain if not _is_wrapper(e)] or chain[-1:]
     user = next((e for e in chain if isinstance(e, UserError)), None)
     if user is not None:
@@ -68,7 +68,8 @@ def _is_wrapper(exc: BaseException) -> bool:
     return any(base.__module__.partition(".")[0] == "ray" for base in type(exc).__mro__)
 
 
-def _causes(exc: BaseException) -> Iterator[BaseException]:
+def causes(exc: BaseException) -> Iterator[BaseException]:
+    """An exception and what lies behind it, nearest first; of several failed workers the first."""
     seen: set[int] = set()
     todo: list[object] = [exc]
     while todo:

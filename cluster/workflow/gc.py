@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-import pyarrow.fs as pafs
-
 from cluster.workflow.keys import object_name
+from cluster.workflow.object_layout import entries, touched
 from cluster.workflow.store import Store
 from components.errors import UserError
 from components.files import Folder
@@ -25,7 +24,6 @@ class Collected:
     leases: int
     records: int
     num_bytes: int
-    dry_run: bool
 
 
 def gc(store: Store, *, keep_runs: int = 5, dry_run: bool = False, min_age_s: float = 3600.0) -> Collected:
@@ -60,7 +58,6 @@ class _Gc:
             leases=self._released_leases(),
             records=self._records(),
             num_bytes=self._bytes,
-            dry_run=self._dry_run,
         )
 
     def _outputs(self) -> list[str]:
@@ -82,9 +79,9 @@ class _Gc:
     def _works(self, removed: list[str]) -> int:
         root = self._store.root.sub("work")
         complete = set(self._store.outputs()) - set(removed)
-        names = sorted(i.base_name for i in _entries(root, recursive=False))
+        names = sorted(i.base_name for i in entries(root))
         stale = [n for n in names if (n not in self._used or n in complete) and not self._leases.is_live(n)]
-        return self._delete([root.sub(n) for n in stale if _touched(root.sub(n)) < self._before])
+        return self._delete([root.sub(n) for n in stale if touched(root.sub(n)) < self._before])
 
     def _released_leases(self) -> int:
         names = [n for n in self._leases.names() if not self._leases.is_live(n)]
@@ -114,11 +111,3 @@ def _used(store: Store, run_ids: list[str]) -> set[str]:
 
 def _size(folder: Folder) -> int:
     return sum(f.num_bytes for f in folder.files())
-
-
-def _touched(folder: Folder) -> float:
-    return max(((i.mtime_ns or 0) / 1e9 for i in _entries(folder, recursive=True)), default=0.0)
-
-
-def _entries(folder: Folder, *, recursive: bool) -> list[pafs.FileInfo]:
-    return list(folder.fs.get_file_info(pafs.FileSelector(folder.path, recursive=recursive, allow_not_found=True)))

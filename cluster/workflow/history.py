@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.workflow.graph import Graph
-from cluster.workflow.keys import changes, flatten
+from cluster.workflow.keys import changes, numbers
 from cluster.workflow.owner import Owner
 from cluster.workflow.provenance import provenance, without_secrets
 from cluster.workflow.results import RunResult, StepResult
@@ -170,14 +170,10 @@ def diff_steps(a: Mapping[str, Any], b: Mapping[str, Any]) -> StepDiff:
 
 
 def _fact_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[FactChange]:
-    before, after = _numbers(a), _numbers(b)
+    before, after = numbers(a), numbers(b)
     names = sorted({*before, *after})
     pairs = [FactChange(name=n, before=before.get(n), after=after.get(n)) for n in names]
     return [p for p in pairs if p.before != p.after]
-
-
-def _numbers(facts: Mapping[str, Any]) -> dict[str, float]:
-    return {k: v for k, v in flatten(facts).items() if isinstance(v, int | float) and not isinstance(v, bool)}
 
 
 def _number(value: float | None) -> str:

@@ -9,10 +9,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
+from cluster.workflow.capture import LONGEST_LOG
 from cluster.workflow.events import Event
 from cluster.workflow.job import Job, Outcome, run_job
-
-_LONGEST_LOG = 1 << 20
 
 
 class InProcess:
@@ -53,7 +52,7 @@ class InProcess:
             lines: list[str] = []
             with _logging_into(lines):
                 outcome = run_job(job, lambda event: self._told.put(dict(event)))
-            self._told.put(replace(outcome, log="".join([*lines, outcome.log])[-_LONGEST_LOG:]))
+            self._told.put(replace(outcome, log="".join([*lines, outcome.log])[-LONGEST_LOG:]))
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from cluster.places import here
 from cluster.workflow.events import Event
 from cluster.workflow.failures import sentence
+from cluster.workflow.keys import check_json
 from cluster.workflow.manifest import FileEntry, describe_files
 from cluster.workflow.step import Emit, Facts, Resources, Step, StepContext
 from components.errors import UserError
@@ -102,7 +103,7 @@ def clean_facts(facts: Any, step: str) -> Facts:
     """
     if not isinstance(facts, Mapping):
         raise UserError(f"the body of step {step} returned {type(facts).__name__}", do="return a dict of facts")
-    clean = _clean(facts, f"facts of {step}")
+    clean = check_json(_plain(facts), f"facts of {step}")
     size = len(json.dumps(clean, ensure_ascii=False).encode())
     if size > MAX_FACTS:
         raise UserError(
@@ -111,24 +112,14 @@ def clean_facts(facts: Any, step: str) -> Facts:
     return dict(clean)
 
 
-def _clean(value: Any, where: str) -> Any:
+def _plain(value: Any) -> Any:
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a scalar of numpy or torch
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
     if isinstance(value, Mapping):
-        return {_name(k, where): _clean(v, f"{where}.{k}") for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(v, f"{where}[{n}]") for n, v in enumerate(value)]
-    raise UserError(f"{type(value).__module__}.{type(value).__name__} is not JSON", where=where)
-
-
-def _name(key: Any, where: str) -> str:
-    if not isinstance(key, str):
-        raise UserError(f"the key {key!r} is not a string", where=where)
-    return key
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def _context(job: Job, made: Folder, emit: Emit) -> StepContext:

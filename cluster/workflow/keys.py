@@ -74,6 +74,11 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def numbers(facts: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of nested facts as ``{"a.b": 1.0}``; truth values are none."""
+    return {k: v for k, v in flatten(facts).items() if isinstance(v, int | float) and not isinstance(v, bool)}
+
+
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two nested configs, one sentence each: ``"alignment.dim 8 -> 16"``."""
     before, after = flatten(old), flatten(new)

@@ -26,7 +26,7 @@ import pyarrow.fs as pafs
 
 from cluster.workflow.owner import Owner
 from components.errors import UserError
-from components.files import Folder
+from components.files import Folder, write_atomically
 
 SILENT_S = 3600.0
 
@@ -206,10 +206,7 @@ class _LeaseFiles:
         if not self._folder.is_local:
             self._folder.write_json(_name(generation), content)
             return
-        target = self._folder.local / _name(generation)
-        temporary = target.with_suffix(f".{content['token']}")
-        temporary.write_text(json.dumps(content))
-        temporary.replace(target)
+        write_atomically(self._folder.local / _name(generation), json.dumps(content).encode())
 
     def touch(self, generation: int, content: dict[str, Any]) -> None:
         """A heartbeat: changes the modification time. Never brings back a file that is gone."""

@@ -58,7 +58,7 @@ class ObjectLayout:
         made.write_bytes(MANIFEST, manifest)
         base = self._objects.sub(output)
         base.write_json(POINTER, {"prefix": made.path[len(base.path) + 1 :]})
-        for info in self._entries(made.path.rpartition("/")[0]):  # attempts that were killed before this one
+        for info in entries(Folder(made.fs, made.path.rpartition("/")[0])):  # attempts that were killed before this one
             if info.path != made.path and info.type == pafs.FileType.Directory:
                 self._objects.fs.delete_dir(info.path)
         if before is not None:
@@ -74,7 +74,7 @@ class ObjectLayout:
 
     def names(self) -> dict[str, float]:
         """Published outputs and when (unix seconds)."""
-        outputs = [i.base_name for i in self._entries(self._objects.path)]
+        outputs = [i.base_name for i in entries(self._objects)]
         pointers = self._objects.fs.get_file_info([f"{self._objects.path}/{o}/{POINTER}" for o in outputs])
         found = zip(outputs, pointers, strict=True)
         return {o: (i.mtime_ns or 0) / 1e9 for o, i in found if i.type == pafs.FileType.File}
@@ -82,12 +82,12 @@ class ObjectLayout:
     def drafts(self) -> list[Draft]:
         """Prefixes that no pointer names."""
         found: list[Draft] = []
-        for output in (i.base_name for i in self._entries(self._objects.path)):
+        for output in (i.base_name for i in entries(self._objects)):
             current = (self._current(output) or "").partition("/")[0]
-            for info in self._entries(f"{self._objects.path}/{output}"):
+            for info in entries(self._objects.sub(output)):
                 if info.base_name not in (current, POINTER):
                     folder = self.draft(output, info.base_name)
-                    found.append(Draft(output, info.base_name, folder, self._touched(folder)))
+                    found.append(Draft(output, info.base_name, folder, touched(folder)))
         return found
 
     def _current(self, output: str) -> str | None:
@@ -95,9 +95,12 @@ class ObjectLayout:
             return str(self._objects.sub(output).read_json(POINTER)["prefix"])
         return None
 
-    def _entries(self, path: str) -> list[pafs.FileInfo]:
-        return list(self._objects.fs.get_file_info(pafs.FileSelector(path, allow_not_found=True)))
 
-    def _touched(self, folder: Folder) -> float:
-        selector = pafs.FileSelector(folder.path, recursive=True, allow_not_found=True)
-        return max(((i.mtime_ns or 0) / 1e9 for i in folder.fs.get_file_info(selector)), default=0.0)
+def entries(folder: Folder, *, recursive: bool = False) -> list[pafs.FileInfo]:
+    """What is in a folder (or below it); nothing if it is not there."""
+    return list(folder.fs.get_file_info(pafs.FileSelector(folder.path, recursive=recursive, allow_not_found=True)))
+
+
+def touched(folder: Folder) -> float:
+    """When anything below a folder was last written (unix seconds)."""
+    return max(((i.mtime_ns or 0) / 1e9 for i in entries(folder, recursive=True)), default=0.0)

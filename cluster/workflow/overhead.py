@@ -35,7 +35,7 @@ def fan_out(num_steps: int) -> Graph:
     return Graph.of(*(_step("fan", number, first) for number in range(1, num_steps)))
 
 
-def measure(num_steps: int = 20, *, with_ray: bool = True) -> dict[str, Any]:
+def measure(num_steps: int = 20) -> dict[str, Any]:
     """Wall-clock milliseconds a step that a run adds to the work of the bodies, and those of a run in which all hit.
 
     Ray is started (or used, if this process is connected) and warmed up before the clock runs.
@@ -43,14 +43,13 @@ def measure(num_steps: int = 20, *, with_ray: bool = True) -> dict[str, Any]:
     Returns:
         ``{"steps": n, "inprocess": {"chain_ms": …, "fan_out_ms": …, "chain_hit_ms": …}, "ray": {…}}``
     """
-    result: dict[str, Any] = {"steps": num_steps, "inprocess": _measure(num_steps, InProcess)}
-    if with_ray:
-        from cluster.runtime import RaySession
-        from cluster.workflow.ray_dispatch import RayDispatcher
+    from cluster.runtime import RaySession
+    from cluster.workflow.ray_dispatch import RayDispatcher
 
-        with tempfile.TemporaryDirectory() as home, RaySession(home=Path(home)):
-            _measure(4, RayDispatcher)
-            result["ray"] = _measure(num_steps, RayDispatcher)
+    result: dict[str, Any] = {"steps": num_steps, "inprocess": _measure(num_steps, InProcess)}
+    with tempfile.TemporaryDirectory() as home, RaySession(home=Path(home)):
+        _measure(4, RayDispatcher)
+        result["ray"] = _measure(num_steps, RayDispatcher)
     return result
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import secrets
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 _START_SLACK_S = 5.0  # the same start time, read twice, moves when the wall clock is corrected
@@ -59,19 +61,9 @@ class Owner:
 
 @lru_cache(maxsize=1)
 def _place() -> dict[str, str]:
-    return {"boot": _read("/proc/sys/kernel/random/boot_id"), "space": _link("/proc/self/ns/pid")}
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path) as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
+    place = {"boot": "", "space": ""}
+    with contextlib.suppress(OSError):
+        place["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with contextlib.suppress(OSError):
+        place["space"] = os.readlink("/proc/self/ns/pid")
+    return place

@@ -7,7 +7,6 @@ tmp/      outputs being made         work/    checkpoints; survive a crash, remo
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from cluster.workflow.local_layout import LocalLayout
 from cluster.workflow.manifest import MANIFEST, Manifest, ManifestError, damage
 from cluster.workflow.object_layout import ObjectLayout
 from components.errors import UserError
-from components.files import Folder
+from components.files import Folder, json_bytes, write_atomically
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -151,12 +150,11 @@ class Store:
         """Write a run's record atomically. Raises UserError if the store cannot be written."""
         runs = self.root.sub("runs")
         with storage_errors(self.root.path):
-            if not self.root.is_local:
-                runs.write_json(f"{check_run_id(run_id)}.json", record)
-                return
-            draft = f".{check_run_id(run_id)}.{time.time_ns()}"
-            runs.make().write_json(draft, record)
-            (runs.local / draft).replace(runs.local / f"{run_id}.json")
+            name, data = f"{check_run_id(run_id)}.json", json_bytes(record)
+            if self.root.is_local:
+                write_atomically(runs.local / name, data)
+            else:
+                runs.write_bytes(name, data)
 
     def read_run(self, run_id: str) -> dict[str, Any]:
         """The record of a run. Raises UserError if there is none."""

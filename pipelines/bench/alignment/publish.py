@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from cluster.tracking.tracker import Tracker
 from cluster.workflow.history import new_run_id
+from components.files import write_atomically
 from pipelines.bench.alignment.figures import all_figures
 from pipelines.bench.alignment.markdown import to_markdown
 from pipelines.bench.alignment.records import METRICS, CellResult
@@ -103,11 +103,3 @@ def _parquet(rows: Sequence[Record]) -> bytes:
 
 def _json(report: Mapping[str, Any]) -> bytes:
     return (json.dumps(report, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(data)
-    draft.replace(path)

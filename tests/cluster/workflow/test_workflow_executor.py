@@ -240,7 +240,7 @@ def test_a_listener_that_raises_does_not_hurt(store: Store) -> None:
     ("kind", "told"),
     [
         ("list", "returned list; return a dict of facts"),
-        ("object", "facts of f.a: builtins.object is not JSON"),
+        ("object", "facts of f.a: a builtins.object is not JSON"),
         ("key", "the key 1 is not a string"),
         ("huge", "take 307,209 bytes, more than 262,144"),
     ],
