@@ -20,14 +20,14 @@ from components.encoders.protocol import LoadOptions
 from components.encoders.registry import load
 from components.errors import UserError
 from components.evaluation.trials import sample_unpaired
-from components.files import Folder
 from components.model import own_view
 from components.model_views import encode_views
 from components.reporting.section import Section
 from components.transforms import Transform
 from pipelines.steps.export import model_views
+from pipelines.steps.fit import SIDES
+from pipelines.steps.pairs import columns_of
 
-SIDES = ("left", "right")
 RESULT = "result.json"
 Numbers = dict[str, Any]
 Measure = Callable[[StepContext], tuple[Numbers, Section]]
@@ -94,7 +94,7 @@ class Corpora:
     def column(self, side: str, *names: str) -> dict[str, str | None]:
         """id -> value of the first of ``names`` that the side's rows have; empty if they have none."""
         shards = self.ctx.inputs[f"shard-{side}"]
-        there = _columns(shards)
+        there = columns_of(shards)
         name = next((n for n in names if n in there), None)
         if name is None:
             return {}
@@ -141,11 +141,3 @@ def map_of(alignment: Any, side: str) -> Transform:
 
 def other(side: str) -> str:
     return "right" if side == "left" else "left"
-
-
-def _columns(shards: Folder) -> list[str]:
-    import pyarrow.parquet as pq
-
-    name = shards.parquet_names("shards")[0]
-    names: list[str] = pq.read_schema(f"{shards.path}/{name}", filesystem=shards.fs).names
-    return names

@@ -22,7 +22,8 @@ from components.evaluation.controls import NONE, SHUFFLED
 from components.reporting.figures_applications import bars
 from components.reporting.section import Example, Section, Shown, percent
 from components.transforms import unit_rows
-from pipelines.steps.application import SIDES, Corpora, Numbers, map_of, other, run_application
+from pipelines.steps.application import Corpora, Numbers, map_of, other, run_application
+from pipelines.steps.fit import SIDES
 from pipelines.steps.spaces import Spaces
 
 TITLE = "Semantic arithmetic"

@@ -14,6 +14,7 @@ from components.evaluation.canonical import heldout_correlations, permutation_nu
 from components.evaluation.trials import TrialResult, World, plan_trials, ranks_table, run_trials, sample_unpaired
 from components.transforms import Chain, Transform, load_transform, save_transform
 from pipelines.steps.bank import write_bank
+from pipelines.steps.fit import SIDES, make_world
 from pipelines.steps.scores import headline
 
 
@@ -22,13 +23,7 @@ def run(ctx: StepContext) -> Facts:
     encoder's rows: spectral map, canonical coordinates, unit rows), ``shared.safetensors`` and ``shared.json``."""
     splits, seed = Splits.read(ctx.inputs["splits"]), int(ctx.config["seed"])
     unpaired = sample_unpaired(splits, seed)
-    world = World(
-        left=Embeddings.read(ctx.inputs["left"]),
-        right=Embeddings.read(ctx.inputs["right"]),
-        unpaired_left=unpaired[0],
-        unpaired_right=unpaired[1],
-        heldout=splits.heldout,
-    )
+    world = make_world(splits, unpaired, {side: Embeddings.read(ctx.inputs[side]) for side in SIDES})
     aligner = RidgeCCA(
         dim=ctx.config["dim"],
         ridge=ctx.config["ridge"],
@@ -86,7 +81,7 @@ def _write_shared(ctx: StepContext, results: list[TrialResult], world: World) ->
     tensors: dict[str, list[np.ndarray]] = {}
     for result in results:
         pairs = world.pairs(result.trial.pairs)
-        for n, side in enumerate(("left", "right")):
+        for n, side in enumerate(SIDES):
             part = canonical_parts(result.alignment)[n]
             tensors.setdefault(f"{side}.unpaired", []).append(part(unpaired[side]))
             tensors.setdefault(f"{side}.pairs", []).append(part(getattr(pairs, side)))

@@ -23,7 +23,8 @@ from components.evaluation.out_of_fold import FEWEST_PAIRS, FILE, OutOfFold, cro
 from components.evaluation.retrieval import rank_partners, recall_at
 from components.transforms import load_transform
 from pipelines.steps.bank import folders_of
-from pipelines.steps.refit import SIDES, Refit, curve_refit, exported_refit, fit_world
+from pipelines.steps.fit import SIDES
+from pipelines.steps.refit import Refit, curve_refit, exported_refit, fit_world
 
 SUMMARY, MODEL = "summary.json", "confidence.json"
 CURVE = (0.4, 0.6, 0.8, 1.0)

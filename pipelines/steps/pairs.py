@@ -45,10 +45,16 @@ def split_config(config: Mapping[str, Any]) -> SplitConfig:
     return SplitConfig(**{k: v for k, v in config.items() if k in names})
 
 
+def columns_of(shards: Folder) -> list[str]:
+    """Names of the columns of a sharded corpus, from the first footer."""
+    first = shards.parquet_names("shards")[0]
+    names: list[str] = pq.read_schema(f"{shards.path}/{first}", filesystem=shards.fs).names
+    return names
+
+
 def side_ids(shards: Folder) -> tuple[SideIds, Known]:
     """Ids and groups of a sharded corpus, and what pairs are checked against."""
-    first = shards.parquet_names("shards")[0]
-    has_group = "group" in pq.read_schema(f"{shards.path}/{first}", filesystem=shards.fs).names
+    has_group = "group" in columns_of(shards)
     table = shards.read_table("shards", ["id", *(["group"] if has_group else [])])
     ids = table["id"].to_pylist()
     groups = dict(zip(ids, table["group"].to_pylist(), strict=True)) if has_group else {}

@@ -18,6 +18,7 @@ from components.files import Folder
 from components.pretraining.artifact import TOKENIZER, TrainedEncoder
 from components.pretraining.rows import Rows, RowsWriter, SplitConfig
 from components.pretraining.tokenizer import TokenIds, train_tokenizer
+from pipelines.steps.pairs import columns_of
 
 LABELS = "labels.parquet"
 
@@ -80,12 +81,9 @@ def _items(ctx: StepContext, shards: Folder) -> tuple[list[str], list[str | None
 
 def _label_column(shards: Folder, wanted: str | None) -> str | None:
     """The column of the labels. Raises UserError if it is named and not there."""
-    import pyarrow.parquet as pq
-
     if wanted is None or wanted == "kmeans":
         return None
-    first = shards.parquet_names(SHARDS)[0]
-    have = [c for c in ("label", "group") if c in pq.read_schema(f"{shards.path}/{first}", filesystem=shards.fs).names]
+    have = [c for c in ("label", "group") if c in columns_of(shards)]
     if wanted == "auto":
         return have[0] if have else None
     if wanted not in have:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.workflow.step import StepContext
@@ -17,8 +17,9 @@ from components.alignment.ridge_cca import RidgeCCA
 from components.corpora.splits import Splits
 from components.embeddings import Embeddings
 from components.evaluation.trials import World, sample_unpaired
+from components.transforms import Transform, load_transform
+from pipelines.steps.fit import SIDES, make_world
 
-SIDES = ("left", "right")
 # They learn from pairs only, and a fit takes a fraction of a second at a few hundred pairs.
 LIGHT = ("ridge-cca", "procrustes", "kernel-ridge", "csa", "ridge-map", "asif")
 STAND_IN = "kernel-ridge"
@@ -69,16 +70,24 @@ def fit_world(ctx: StepContext, splits: Splits, *, spectral: bool, heldout: bool
     """
     judged = splits.heldout if heldout else []
     unpaired = sample_unpaired(splits, int(ctx.config["seed"]))
-    rows = []
+    features = {}
     for n, side in enumerate(SIDES):
         wanted = sorted({p[n] for p in [*splits.pairs(), *judged]} | set(unpaired[n]))
-        if spectral:
-            rows.append(Embeddings.read(ctx.inputs[f"spectral-{side}"]).take(wanted))
-            continue
-        fit_ids = (splits.unpaired_left, splits.unpaired_right)[n]
-        settings = {"pca_dim": ctx.config["preprocess"]["pca_dim"], "seed": int(ctx.config["seed"])}
-        rows.append(standardize(Embeddings.read(ctx.inputs[f"encode-{side}"]), fit_ids, wanted, **settings).features)
-    return World(left=rows[0], right=rows[1], unpaired_left=unpaired[0], unpaired_right=unpaired[1], heldout=judged)
+        features[side] = side_features(ctx, splits, side, wanted, spectral=spectral)[1]
+    return replace(make_world(splits, unpaired, features), heldout=judged)
+
+
+def side_features(
+    ctx: StepContext, splits: Splits, side: str, ids: list[str], *, spectral: bool
+) -> tuple[Transform, Embeddings]:
+    """What makes features of a side's encoder rows, and those of ``ids``: spectral coordinates or standardised rows."""
+    if spectral:
+        folder = ctx.inputs[f"spectral-{side}"]
+        return load_transform(folder, "map"), Embeddings.read(folder).take(ids)
+    fit_ids = splits.unpaired_left if side == "left" else splits.unpaired_right
+    settings = {"pca_dim": ctx.config["preprocess"]["pca_dim"], "seed": int(ctx.config["seed"])}
+    made = standardize(Embeddings.read(ctx.inputs[f"encode-{side}"]), fit_ids, ids, **settings)
+    return made.standardizer, made.features
 
 
 def _plain(config: Mapping[str, Any]) -> Refit:

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.workflow.step import Facts, StepContext
-from components.alignment.preprocess import standardize
 from components.alignment.protocol import Alignment
 from components.alignment.registry import make_aligner
 from components.corpora.splits import Splits
-from components.embeddings import Embeddings
 from components.evaluation.controls import NONE, SHUFFLED
 from components.evaluation.trials import PRIMARY, Trial, needed_ids, plan_trials, sample_unpaired
 from components.files import Folder
@@ -23,7 +21,7 @@ from components.transforms import Chain, Transform, load_transform, save_transfo
 from pipelines.steps.auto_trials import AutoTrials, trial_name
 from pipelines.steps.fit import SIDES, make_world
 from pipelines.steps.fit_auto import Choice, read_fits
-from pipelines.steps.refit import exported_refit
+from pipelines.steps.refit import exported_refit, side_features
 
 FILE = "spaces.json"
 BASELINE = "ridge-cca"
@@ -106,20 +104,11 @@ def _of_auto(ctx: StepContext) -> Iterator[Fit]:
 
 
 def _of_aligner(ctx: StepContext, splits: Splits, name: str, aligner: Any, *, spectral: bool) -> Iterator[Fit]:
-    seed, unpaired = int(ctx.config["seed"]), sample_unpaired(splits, int(ctx.config["seed"]))
-    needed = needed_ids(splits, unpaired)
-    starts, features = [], {}
-    for n, side in enumerate(SIDES):
-        if spectral:
-            starts.append(load_transform(ctx.inputs[f"spectral-{side}"], "map"))
-            features[side] = Embeddings.read(ctx.inputs[f"spectral-{side}"]).take(needed[n])
-            continue
-        rows = Embeddings.read(ctx.inputs[f"encode-{side}"])
-        fit_ids = (splits.unpaired_left, splits.unpaired_right)[n]
-        made = standardize(rows, fit_ids, needed[n], pca_dim=ctx.config["preprocess"]["pca_dim"], seed=seed)
-        starts.append(made.standardizer)
-        features[side] = made.features
-    world = make_world(splits, unpaired, features)
+    unpaired = sample_unpaired(splits, int(ctx.config["seed"]))
+    needed = zip(SIDES, needed_ids(splits, unpaired), strict=True)
+    sides = {side: side_features(ctx, splits, side, ids, spectral=spectral) for side, ids in needed}
+    starts = [start for start, _ in sides.values()]
+    world = make_world(splits, unpaired, {side: rows for side, (_, rows) in sides.items()})
     for trial in _trials(splits):
         fitted = aligner.fit(*world.unpaired(trial.pairs), world.pairs(trial.pairs))
         yield name, trial, _whole(starts, fitted)

@@ -35,7 +35,8 @@ from components.evaluation.trials import PRIMARY
 from components.reporting.figures_applications import bars
 from components.reporting.section import Section, percent
 from components.transforms import Transform
-from pipelines.steps.application import SIDES, Corpora, Numbers, run_application
+from pipelines.steps.application import Corpora, Numbers, run_application
+from pipelines.steps.fit import SIDES
 from pipelines.steps.spaces import Spaces
 
 TITLE = "Transfer of labels"

@@ -15,7 +15,8 @@ from components.evaluation.universality import (
 )
 from components.reporting.figures_applications import eigenvalues, universality
 from components.reporting.section import Section
-from pipelines.steps.application import SIDES, Corpora, Numbers, run_application
+from pipelines.steps.application import Corpora, Numbers, run_application
+from pipelines.steps.fit import SIDES
 from pipelines.steps.spaces import Spaces
 
 TITLE = "One geometry"

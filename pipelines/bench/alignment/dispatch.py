@@ -19,7 +19,7 @@ def dispatchers(options: BenchOptions, home: Home) -> Iterator[Callable[[], Disp
 
     def factory() -> Dispatcher:
         if not made:
-            made.append(_Shared(_on_ray(options, home) if options.use_ray else _on_threads(options)))
+            made.append(_Shared(_on_ray(options, home) if options.use_ray else _TwoLanes(options.workers or 1)))
         return made[0]
 
     try:
@@ -41,10 +41,6 @@ class _Shared:
 
     def end(self) -> None:
         self._inner.close()
-
-
-def _on_threads(options: BenchOptions) -> Dispatcher:
-    return _TwoLanes(options.workers or 1)
 
 
 class _TwoLanes:

@@ -21,13 +21,13 @@ def all_figures(records: Sequence[Record]) -> list[Figure]:
     """Those that the records have something for: random pairs, disjoint sides and the random split only, like with
     like."""
     good = [r for r in records if "mean" in r and r["control"] == "none"]
-    same = [r for r in good if (r["protocol"], r["split"], r["selection"]) == _first_place(good)]
+    same = [r for r in good if _place(r) == _place(good[0])]
     found = (recall_by_pairs(same), recall_by_rows(same), cost_by_recall(same))
     return [figure for figure in found if figure is not None]
 
 
-def _first_place(records: Sequence[Record]) -> tuple[Any, ...]:
-    return tuple(records[0][n] for n in ("protocol", "split", "selection")) if records else ()
+def _place(record: Record) -> tuple[Any, ...]:
+    return tuple(record[n] for n in ("protocol", "split", "selection"))
 
 
 def recall_by_pairs(records: Sequence[Record]) -> Figure | None:

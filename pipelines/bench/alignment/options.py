@@ -68,7 +68,7 @@ def make_options(
     """
     narrow = any((corpora, methods, budgets)) or quick
     star = not (protocols or splits or selections)
-    chosen = check_methods(tuple(methods or _default_methods(quick)))
+    chosen = check_methods(tuple(methods or (*(QUICK_METHODS if quick else METHODS), CHANCE)))
     grid = Grid(
         methods=chosen,
         budgets=tuple(dict.fromkeys(budgets if budgets is not None else QUICK_BUDGETS if quick else BUDGETS)),
@@ -94,10 +94,6 @@ def make_options(
         quick=quick,
         track=track,
     )
-
-
-def _default_methods(quick: bool) -> tuple[str, ...]:
-    return (*QUICK_METHODS, CHANCE) if quick else (*METHODS, CHANCE)
 
 
 def _claimed() -> tuple[Setting, ...]:

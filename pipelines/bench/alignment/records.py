@@ -16,7 +16,7 @@ from pipelines.bench.alignment.methods import CHANCE
 
 METRICS = ("R@1", "R@5", "R@10", "median_rank", "foscttm")
 _BOUNDS = {"median_rank": (1.0, np.inf), "foscttm": (0.0, 1.0)}
-MAX_GALLERY = 10_000_000
+_PLACE = ("corpus", "protocol", "split", "selection", "budget")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +52,9 @@ def make_records(settings: Iterable[Setting], cells: Sequence[CellResult]) -> li
     return records + _chance_records(records)
 
 
-def skipped_record(setting: Setting, reason: str) -> dict[str, Any]:
-    return {**asdict(setting), "status": "skipped", "reason": reason, "seeds": 0}
-
-
 def _record(setting: Setting, cells: Sequence[CellResult]) -> dict[str, Any]:
     if needs_pairs(setting):
-        return skipped_record(setting, "needs pairs")
+        return {**asdict(setting), "status": "skipped", "reason": "needs pairs", "seeds": 0}
     good = [c for c in cells if c.status == "ok"]
     reasons = Counter(c.reason for c in cells if c.status != "ok")
     told = "; ".join(f"{reason} ({n} of {len(cells)} seeds)" for reason, n in reasons.most_common())
@@ -99,12 +95,9 @@ def _chance_records(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     places: dict[tuple[Any, ...], int] = {}
     for r in records:
         if "mean" in r and r["rows"] is None and r["control"] == "none":
-            place = tuple(r[n] for n in ("corpus", "protocol", "split", "selection", "budget"))
+            place = tuple(r[n] for n in _PLACE)
             places.setdefault(place, int(r["gallery"]))
     return [_chance(Setting(**dict(zip(_PLACE, p, strict=True)), method=CHANCE), g) for p, g in places.items()]
-
-
-_PLACE = ("corpus", "protocol", "split", "selection", "budget")
 
 
 def _chance(setting: Setting, gallery: int) -> dict[str, Any]:
