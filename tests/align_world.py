@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from cluster.workflow.step import Emit, Facts, StepContext
+from components.alignment.preprocess import Standardizer
 from components.corpora.split_config import SplitConfig
 from components.corpora.splits import SideIds, Splits, make_splits
 from components.embeddings import Embeddings
 from components.files import Folder
+from components.transforms import load_transform, save_transform
+from pipelines.steps.fit import SIDES
 
 BASE: dict[str, Any] = {"preprocess": {"pca_dim": 16}, "seed": 0}
 
@@ -53,6 +56,22 @@ class AlignWorld:
     def fit(self, method: str, name: str = "", **config: Any) -> Facts:
         name = name or f"fit-{method}"
         return self.run("fit", name, self.inputs("left", "right", "splits"), {**BASE, "method": method, **config})
+
+    def mapped(self, step: str) -> list[np.ndarray]:
+        """Held-out rows of both sides through a step's maps."""
+        rows = {side: Embeddings.read(self.root.sub(side)) for side in SIDES}
+        maps = {side: load_transform(self.root.sub(step), side) for side in SIDES}
+        return [maps[s](rows[s].rows([p[n] for p in self.splits.heldout])) for n, s in enumerate(SIDES)]
+
+    def spectral(self) -> dict[str, Folder]:
+        """A standardiser of the unpaired rows in place of the spectral steps; the inputs of the step ``cca``."""
+        splits = self.splits
+        for side, fit_ids in zip(SIDES, (splits.unpaired_left, splits.unpaired_right), strict=True):
+            rows, folder = Embeddings.read(self.root.sub(side)), self.root.sub(f"spectral-{side}").make()
+            standardizer = Standardizer.fit(rows.rows(fit_ids), 8)
+            save_transform(folder, "map", standardizer)
+            Embeddings(rows.ids, standardizer(rows.vectors)).write(folder)
+        return self.inputs("splits", left="spectral-left", right="spectral-right")
 
     def auto(self, *candidates: str, controls: bool = True, **config: dict[str, Any]) -> Facts:
         """All steps of ``auto``; ``config`` holds more settings of single branches, by candidate with underscores."""

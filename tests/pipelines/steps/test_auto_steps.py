@@ -10,10 +10,8 @@ from align_world import AlignWorld, make_world
 
 from cluster.workflow.step import Facts, StepContext
 from components.alignment.auto import Auto
-from components.embeddings import Embeddings
 from components.evaluation.retrieval import rank_partners
 from components.evaluation.trials import Trial, sample_unpaired, score_trial
-from components.transforms import load_transform
 from pipelines.steps.auto_trials import AutoTrials, spared
 
 QUICK = ("procrustes", "kernel-ridge", "fused-csa")
@@ -68,9 +66,7 @@ def test_every_split_draw_and_control_is_there_and_the_maps_are_those_of_the_pri
     out, heldout = world.root.sub("fit-auto"), world.splits.heldout
     assert (facts["fits"], facts["controls"]) == (8, 4)
     assert out.read_table("ranks.parquet").num_rows == 8 * 2 * len(heldout)
-    maps = [load_transform(out, s) for s in ("left", "right")]
-    rows = [Embeddings.read(world.root.sub(s)) for s in ("left", "right")]
-    left, right = (m(e.rows([p[n] for p in heldout])) for n, (m, e) in enumerate(zip(maps, rows, strict=True)))
+    left, right = world.mapped("fit-auto")
     primary = ranks_of(world, trials_of(world).primary)
     np.testing.assert_allclose(primary[: len(heldout)], rank_partners(left, right).rank, atol=1)
 

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from align_world import AlignWorld, make_world
 
-from components.alignment.preprocess import Standardizer
-from components.embeddings import Embeddings
 from components.errors import UserError
 from components.evaluation.retrieval import rank_partners
-from components.transforms import load_transform, save_transform, unit_rows
+from components.transforms import unit_rows
 
 CONFIG = {"seed": 0, "dim": 4, "ridge": None}
 
@@ -16,28 +14,14 @@ CONFIG = {"seed": 0, "dim": 4, "ridge": None}
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> AlignWorld:
     world = make_world(tmp_path_factory.mktemp("cca"))
-    for n, side in enumerate(("left", "right")):
-        rows = Embeddings.read(world.root.sub(side))
-        fit_ids = (world.splits.unpaired_left, world.splits.unpaired_right)[n]
-        spectral = Standardizer.fit(rows.rows(fit_ids), 8)
-        save_transform(world.root.sub(f"spectral-{side}").make(), "map", spectral)
-        Embeddings(rows.ids, spectral(rows.vectors)).write(world.root.sub(f"spectral-{side}"))
-    world.run("cca", "cca", _inputs(world), CONFIG)
+    world.run("cca", "cca", world.spectral(), CONFIG)
     return world
 
 
-def _inputs(world: AlignWorld) -> dict:  # type: ignore[type-arg]
-    return world.inputs("splits", left="spectral-left", right="spectral-right")
-
-
 def test_maps_from_encoder_rows_reproduce_the_ranks(done: AlignWorld) -> None:
-    out, heldout = done.root.sub("cca"), done.splits.heldout
-    sides = []
-    for n, side in enumerate(("left", "right")):
-        rows = Embeddings.read(done.root.sub(side)).rows([p[n] for p in heldout])
-        sides.append(load_transform(out, side)(rows))
-        np.testing.assert_allclose(np.linalg.norm(sides[-1], axis=1), 1, atol=1e-5)
-    primary = out.read_table("ranks.parquet").slice(0, len(heldout))["rank"].to_numpy()
+    sides = done.mapped("cca")
+    np.testing.assert_allclose(np.linalg.norm(np.stack(sides), axis=2), 1, atol=1e-5)
+    primary = done.root.sub("cca").read_table("ranks.parquet").slice(0, len(sides[0]))["rank"].to_numpy()
     np.testing.assert_allclose(primary, rank_partners(*sides).rank, atol=1)
     assert primary.mean() < 15  # chance 50.5
 
@@ -72,4 +56,9 @@ def test_correlations_come_with_heldout_values_and_a_permutation_band(done: Alig
 
 def test_more_dimensions_than_pairs_is_refused(done: AlignWorld) -> None:
     with pytest.raises(UserError, match="40 pairs are too few for 40 CCA dimensions"):
-        done.run("cca", "too-many", _inputs(done), {**CONFIG, "dim": 40})
+        done.run(
+            "cca",
+            "too-many",
+            done.inputs("splits", left="spectral-left", right="spectral-right"),
+            {**CONFIG, "dim": 40},
+        )

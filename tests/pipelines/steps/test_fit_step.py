@@ -10,7 +10,6 @@ from align_world import make_world
 from components.embeddings import Embeddings
 from components.errors import UserError
 from components.evaluation.retrieval import RANKS_SCHEMA, rank_partners
-from components.transforms import load_transform
 
 
 def test_ranks_cover_every_trial_and_the_maps_reproduce_the_primary_draw(tmp_path: Path) -> None:
@@ -22,9 +21,7 @@ def test_ranks_cover_every_trial_and_the_maps_reproduce_the_primary_draw(tmp_pat
     assert ranks.num_rows == (2 * 5 + 2 * 5) * 2 * len(heldout)
     assert (facts["fits"], facts["controls"]) == (20, 10)
     assert [d["draw"] for d in out.read_json("diagnostics.json")[:6]] == [0, 1, 2, 3, 4, 0]
-    rows = [Embeddings.read(world.root.sub(s)) for s in ("left", "right")]
-    maps = [load_transform(out, s) for s in ("left", "right")]
-    left, right = (m(e.rows([p[n] for p in heldout])) for n, (m, e) in enumerate(zip(maps, rows, strict=True)))
+    left, right = world.mapped("fit-ridge-cca")
     primary = ranks.slice(0, len(heldout))
     assert primary["split"][0].as_py() == "random" and primary["query"].to_pylist() == [i for i, _ in heldout]
     np.testing.assert_array_equal(primary["rank"].to_numpy(), rank_partners(left, right).rank)

@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from align_world import AlignWorld, make_world
 
-from components.alignment.preprocess import Standardizer
-from components.embeddings import Embeddings
 from components.evaluation.retrieval import rank_partners
-from components.transforms import load_transform, save_transform
 
 CONFIG = {"seed": 0, "widths": [16, 16], "batch": 64, "learning_rate": 1e-3, "epochs": 3, "pair_weight": 0.0}
 
@@ -17,24 +14,15 @@ CONFIG = {"seed": 0, "widths": [16, 16], "batch": 64, "learning_rate": 1e-3, "ep
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> AlignWorld:
     world = make_world(tmp_path_factory.mktemp("mmd"), draws=2)
-    for side in ("left", "right"):
-        rows = Embeddings.read(world.root.sub(side))
-        spectral = Standardizer.fit(rows.vectors, 8)
-        save_transform(world.root.sub(f"spectral-{side}").make(), "map", spectral)
-        Embeddings(rows.ids, spectral(rows.vectors)).write(world.root.sub(f"spectral-{side}"))
-    inputs = world.inputs("splits", left="spectral-left", right="spectral-right")
-    world.run("cca", "cca", inputs, {"seed": 0, "dim": 4, "ridge": None})
+    world.run("cca", "cca", world.spectral(), {"seed": 0, "dim": 4, "ridge": None})
     world.facts = world.run("mmd", "mmd", world.inputs(shared="cca"), CONFIG, engine="local")  # type: ignore[attr-defined]
     return world
 
 
 def test_maps_from_encoder_rows_reproduce_the_ranks(done: AlignWorld) -> None:
-    out, heldout, sides = done.root.sub("mmd"), done.splits.heldout, []
-    for n, side in enumerate(("left", "right")):
-        rows = Embeddings.read(done.root.sub(side)).rows([p[n] for p in heldout])
-        sides.append(load_transform(out, side)(rows))
-        np.testing.assert_allclose(np.linalg.norm(sides[-1], axis=1), 1, atol=1e-5)
-    primary = out.read_table("ranks.parquet").slice(0, len(heldout))["rank"].to_numpy()
+    sides = done.mapped("mmd")
+    np.testing.assert_allclose(np.linalg.norm(np.stack(sides), axis=2), 1, atol=1e-5)
+    primary = done.root.sub("mmd").read_table("ranks.parquet").slice(0, len(sides[0]))["rank"].to_numpy()
     np.testing.assert_allclose(primary, rank_partners(*sides).rank, atol=1)
     assert primary.mean() < 20  # chance 50.5
 
