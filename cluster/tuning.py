@@ -1,22 +1,23 @@
 """Ray Tune: runs the trials of a search side by side, stops hopeless ones early, queues what does not fit.
 
-A trial is a function ``evaluate(task, emit, report) -> outcome`` named as ``"module:function"``; it starts whatever
-work it needs as Ray tasks, Ray Data or Ray Train. It reserves no CPU itself: trials that hold CPUs while their work
-waits for some wait for ever (ray #25239). Nothing that Tune leaves on disk is ever read again; who resumes a search
-asks the store which trials are there.
+A trial is a call of ``evaluate(task, emit, report) -> outcome``; it starts whatever work it needs as Ray tasks, Ray
+Data or Ray Train. It reserves no CPU itself: trials that hold CPUs while their work waits for some wait for ever
+(ray #25239). Nothing that Tune leaves on disk is ever read again; who resumes a search asks the store which trials are
+there.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Protocol
 
 from cluster.workflow.events import Event
 from cluster.workflow.mailbox import MailboxEmit
+from cluster.workflow.step import Emit
 from components.errors import UserError
 from components.files import Folder
 
@@ -27,10 +28,11 @@ _RETRIES = 1  # of a trial whose process died
 _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial whose steps were in the store has nothing to compare
     "TUNE_MAX_PENDING_TRIALS_PG": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
+
+Evaluate = Callable[[Mapping[str, Any], Emit, Callable[[float], None]], dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ class TuneConfig:
     """How trials are run.
 
     Attributes:
-        evaluate: ``"module:function"``.
+        evaluate: of a module that workers can import.
         concurrent: trials at a time.
         most: trials at most.
         scheduler: ``none``, ``asha`` (asynchronous successive halving, Li et al. 2018) or ``median`` (median stopping).
@@ -67,7 +69,7 @@ class TuneConfig:
         grace: epochs that every trial may have.
     """
 
-    evaluate: str
+    evaluate: Evaluate
     concurrent: int
     most: int
     scheduler: str = "none"
@@ -119,7 +121,7 @@ def run_on_ray(source: Source, config: TuneConfig, folder: Folder) -> None:
         tune_config=tune.TuneConfig(
             num_samples=config.most,
             search_alg=FromSource(ends),
-            scheduler=_scheduler(config),
+            scheduler=make_scheduler(config),
             max_concurrent_trials=config.concurrent,
             reuse_actors=True,
         ),
@@ -139,7 +141,7 @@ def run_on_ray(source: Source, config: TuneConfig, folder: Folder) -> None:
         folder.delete()
 
 
-def _trainable(config: dict[str, Any], *, evaluate: str, emit: MailboxEmit) -> None:
+def _trainable(config: dict[str, Any], *, evaluate: Evaluate, emit: MailboxEmit) -> None:
     """What the process of a trial runs."""
     from ray import tune
 
@@ -152,17 +154,17 @@ def _trainable(config: dict[str, Any], *, evaluate: str, emit: MailboxEmit) -> N
         last.epoch, last.value = last.epoch + 1, float(value)
         tune.report({EPOCH: last.epoch, WATCHED: last.value})
 
-    module, _, function = evaluate.partition(":")
-    outcome = getattr(import_module(module), function)(config["task"], told, report)
+    outcome = evaluate(config["task"], told, report)
     emit.flush()
-    watched = {EPOCH: last.epoch, WATCHED: last.value} if last.epoch else {}
-    tune.report({**watched, OUTCOME: outcome})
+    tune.report({EPOCH: last.epoch, WATCHED: last.value, OUTCOME: outcome})
 
 
 @dataclass
 class _Last:
+    """Told with the outcome too: the median rule fails on an end that has no epoch. None were, if all was there."""
+
     epoch: int = 0
-    value: float = 0.0
+    value: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -176,25 +178,25 @@ class _TrialEmit:
         self.to({"number": self.number, "event": dict(event)})
 
 
-def _scheduler(config: TuneConfig) -> Any:
+def make_scheduler(config: TuneConfig) -> Any:
+    """Tune's scheduler of this name; None: every trial runs to its end."""
     if config.scheduler == "none":
         return None
     watched: dict[str, Any] = {"time_attr": EPOCH, "metric": WATCHED, "mode": config.mode}
     if config.scheduler == "median":
         from ray.tune.schedulers import MedianStoppingRule
 
-        return MedianStoppingRule(**watched, grace_period=config.grace, min_samples_required=2)
+        never: Any = math.inf  # else a trial with too few others to compare is paused, and begins again from nothing
+        return MedianStoppingRule(**watched, grace_period=config.grace, min_samples_required=2, min_time_slice=never)
     from ray.tune.schedulers import ASHAScheduler
 
     return ASHAScheduler(**watched, grace_period=config.grace, max_t=1_000_000, reduction_factor=3)
 
 
-def run_here(source: Source, evaluate: str) -> None:
+def run_here(source: Source, evaluate: Evaluate) -> None:
     """Run every trial of ``source`` in this process, one after the other, without Ray and without a scheduler."""
-    module, _, function = evaluate.partition(":")
-    run = getattr(import_module(module), function)
     while (task := source.next()) is not None:
-        source.done(task.number, run(task.config, _Here(source, task.number), lambda value: None))
+        source.done(task.number, evaluate(task.config, _Here(source, task.number), lambda value: None))
 
 
 @dataclass(frozen=True)

@@ -472,6 +472,8 @@ def _reason(detail: Any) -> str:
         return "unknown key"
     if detail["type"] == "missing":
         return "missing"
+    if detail["type"] in {"model_type", "dict_type"}:
+        return "a mapping of keys to values belongs here"
     return str(detail["msg"]).removeprefix("Value error, ")
 
 
@@ -485,13 +487,15 @@ def _allowed(path: str, node: type[BaseModel]) -> str:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             node = field.annotation
             continue
-        return f"{part} means: {_describe(field)}"
+        return _describe(part, field)
     return f"allowed keys: {', '.join(node.model_fields)}"
 
 
-def _describe(field: Any) -> str:
-    meaning = field.description or "see the recipe's model"
-    return meaning if field.is_required() else f"{meaning} (default {field.default!r})"
+def _describe(name: str, field: Any) -> str:
+    meaning = f"{name} means: {field.description}" if field.description else ""
+    if field.is_required():
+        return meaning
+    return f"{meaning} (default {field.default!r})" if meaning else f"the default of {name} is {field.default!r}"
 
 
 def resolved(text: str, base: Path) -> str:

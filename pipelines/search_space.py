@@ -25,6 +25,7 @@ from pipelines.registry import model_of
 
 SPACES = Path(__file__).parent / "spaces"
 KINDS = ("choice", "uniform", "loguniform", "randint")
+EXAMPLE = "e.g. space: {pairs_budget: {choice: [50, 100]}}"
 KNOWN = "known."
 DEFAULT_METRICS = {"align": "known.R@10"}
 ENCODER_METRIC = "known.best_probe_accuracy"
@@ -54,7 +55,7 @@ class Search(Model):
     """A search. Everything but ``space`` has a default, and ``isthmus tune`` options of the same name come first."""
 
     set: dict[str, Any] = Field({}, description="keys of the recipe, for all trials")
-    space: dict[str, Range]
+    space: dict[str, Range] = Field(description=f"for each key one of {', '.join(KINDS)}, e.g. {{choice: [50, 100]}}")
     metric: str | None = Field(None, description="what decides; of the known pairs alone")
     mode: Literal["max", "min"] = "max"
     sampler: Literal["grid", "random", "optuna"] = "grid"
@@ -81,7 +82,7 @@ def load_search(name_or_path: str, **options: Any) -> Search:
     if path.suffix not in {".yaml", ".yml"} or not path.is_file():
         told = f"name a .yaml file that exists, or one of: {', '.join(presets())}"
         raise UserError(f"no search space {name_or_path!r}", where="--space", do=told)
-    data = parse_yaml(path, "a search space is a mapping with the key space")
+    data = parse_yaml(path, "a search space is a mapping with the key space", do=EXAMPLE)
     data |= {key: value for key, value in options.items() if value is not None}
     search: Search = validate(data, where=str(name_or_path), model=Search)
     return search
@@ -132,13 +133,8 @@ def _dimension(key: str, values: Range) -> Dimension:
         raise UserError("give exactly one kind of values", where=where, do=f"one of {', '.join(KINDS)}")
     kind: Any = given[0]
     when = tuple((k, v if isinstance(v, tuple) else (v,)) for k, v in values.when.items())
-    try:
-        if kind == "choice":
-            return Dimension(key=key, kind=kind, values=values.choice or (), when=when)
-        low, high = getattr(values, kind)
-        return Dimension(key=key, kind=kind, low=low, high=high, steps=values.grid, when=when)
-    except UserError as error:
-        raise UserError(error.what, where=f"space.{error.where}", do=error.do) from None
+    ends = {} if kind == "choice" else dict(zip(("low", "high"), getattr(values, kind), strict=True))
+    return Dimension(key=key, kind=kind, values=values.choice or (), **ends, steps=values.grid, when=when)
 
 
 def flat_point(point: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,9 +27,9 @@ from pipelines.recipe import Recipe, to_yaml
 from pipelines.runner import UNSENT_WAIT_S, RunOptions, run_recipe
 from pipelines.search_space import Search, metric_of, recipe_at, space_of
 from pipelines.sweep_progress import SweepProgress
-from pipelines.sweep_results import SweepResult, print_sweep, publish_sweep
+from pipelines.sweep_results import SweepResult, best_line, print_sweep, publish_sweep
 from pipelines.sweep_trials import Ledger, Trials, best_of, failed
-from pipelines.trial import EVALUATE
+from pipelines.trial import evaluate
 from pipelines.trial_graphs import trained_steps, trial_graph
 
 FAILED = 1
@@ -77,7 +77,7 @@ class Sweep:
         self.build = partial(trial_graph, home=home, engine=self.engine, cache_dir=home.cache)
         self.store = Store(home.store)
         ledger = Ledger(home.path / "sweeps" / f"{self._id()}.jsonl")
-        before = ledger.points if search.sampler == "optuna" else []
+        before = ledger.points[: search.trials] if search.sampler == "optuna" else []
         self.watch = self._watched()
         self.trials = Trials(
             base=recipe,
@@ -104,7 +104,7 @@ class Sweep:
         """All trials, the choice, files and records. Raises UserError as :func:`sweep_and_print`."""
         self._started = time.time()
         self.tracker = SweepTracker(self.home.path, store_uri=self.home.store_uri)
-        self.progress = SweepProgress(self.console, self.metric, self.search.mode, self._most())
+        self.progress = SweepProgress(self.console, self.metric, self.search.mode, self.trials.sampler.most)
         try:
             self._begin()
             with self.progress:
@@ -123,7 +123,7 @@ class Sweep:
             if self.search.scheduler != "none":
                 self._say(f"without Ray every trial runs to its end: {self.search.scheduler} is not asked")
             began = time.monotonic()
-            run_here(self.trials, EVALUATE)
+            run_here(self.trials, evaluate)
             self.wall_s = time.monotonic() - began
         elif anything:  # if all of it is in the store, Ray is not started
             self._on_ray()
@@ -142,9 +142,9 @@ class Sweep:
                 cpus=cluster_summary()["cpus"],
             )
             config = TuneConfig(
-                evaluate=EVALUATE,
+                evaluate=evaluate,
                 concurrent=self.concurrent,
-                most=self._most(),
+                most=self.trials.sampler.most,
                 scheduler=self.search.scheduler if self.watch else "none",
                 mode=self.search.watch.mode,
                 grace=self.search.watch.grace,
@@ -168,7 +168,8 @@ class Sweep:
         )
         files = publish_sweep(result)
         metrics = {"trials": len(result.trials), "trials.failed": len(failed(result.trials)), **best.metrics()}
-        tags = {"best.trial": best.number, **{f"best.{key}": value for key, value in best.params.items()}}
+        tags = {"mlflow.note.content": best_line(result), "best.trial": best.number}
+        tags |= {f"best.{key}": value for key, value in best.params.items()}
         told = {"metrics": metrics, "tags": tags, "best": best.uid, "files": files}
         self._track({"kind": "sweep-finished", **told})
         return result
@@ -203,12 +204,6 @@ class Sweep:
             self._say(f"{self.search.scheduler}: {told}")
             return None
         return {"step": wanted or steps[-1], "metric": self.search.watch.metric}
-
-    def _most(self) -> int:
-        """Trials at most."""
-        if self.search.trials is not None:
-            return self.search.trials
-        return len(list(self.space.grid()))
 
     def _begin(self) -> None:
         self._write_record("RUNNING", None)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pipelines.sweep_trials import Trial, best_of, finished
+from pipelines.sweep_trials import Trial, best_of, finished, short, worth
 
 
 class SweepProgress:
@@ -17,17 +17,19 @@ class SweepProgress:
 
     def __init__(self, console: Console, metric: str, mode: str, most: int) -> None:
         self._console, self._metric, self._mode, self._most = console, metric, mode, most
-        self._began, self._shared = time.time(), set[str]()
+        self._began = time.time()
         self._bar: Progress | None = None
         if console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            self._bar = Progress(*columns, console=console)
+            told = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self._bar = Progress(*told, TextColumn("left:"), TimeRemainingColumn(), console=console)
             self._task = self._bar.add_task("trials", total=most)
 
     def __enter__(self) -> SweepProgress:
         self._began = time.time()
         if self._bar:
             self._bar.start()
+        good = {"max": "highest", "min": "lowest"}[self._mode]
+        self._line(f"{self._most} trials at most; the {good} {self._metric} decides")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,22 +51,18 @@ class SweepProgress:
 
     def _ended(self, trial: Trial, trials: Sequence[Trial]) -> None:
         ended = sum(t.state != "running" for t in trials)
-        name, value = self._metric, trial.known(self._metric)
-        what = f"{name} {value:.4g}" if value is not None else f"{trial.state} {trial.error}".strip()
-        best = ""
+        name, value, best = self._metric, trial.known(self._metric), ""
+        what = f"{name} {worth(name, value)}" if value is not None else f"{trial.state} {trial.error}".strip()
         if finished(list(trials), name):
             winner = best_of(list(trials), name, self._mode)
-            best = f"best {winner.known(name):.4g} ({winner.number})"
-        settings = ", ".join(f"{k} {_short(v)}" for k, v in trial.params.items())
+            best = f"best {worth(name, winner.known(name) or 0.0)} (trial {winner.number})"
+        settings = ", ".join(f"{key} {short(value)}" for key, value in trial.params.items())
         source = " from the store" if trial.reused else ""
-        self._line(f"trial {trial.number} ({ended}/{self._most}){source}: {what}; {best}; {settings}")
+        told = "; ".join(part for part in (what, best, settings) if part)
+        self._line(f"trial {trial.number} ({ended}/{self._most}){source}: {told}")
         if self._bar:
             self._bar.update(self._task, completed=ended, description=best or "trials")
 
     def _line(self, text: str) -> None:
         target = self._bar.console if self._bar else self._console
         target.print(f"[{time.time() - self._began:6.1f} s] {text}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

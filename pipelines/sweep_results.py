@@ -9,21 +9,27 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 from rich.console import Console
 from rich.table import Table
 
+from cluster.tuning import DONE, FAILED, STOPPED
 from components.files import write_atomically
 from components.reporting.figures_sweep import Band, TrialRow, by_budget, pareto, response
 from components.reporting.section import Section
 from components.reporting.style import Figure, csv_text
 from pipelines.home import Home
-from pipelines.recipe import Recipe, to_yaml
+from pipelines.recipe import Recipe
 from pipelines.search_space import KNOWN, Search
-from pipelines.sweep_trials import Trial, best_of, failed, finished
+from pipelines.sweep_trials import Trial, best_of, failed, finished, short, worth
 
 PAGE, NUMBERS = "sweep.html", "sweep.json"
 BUDGET = "pairs_budget"
 MOST_SHOWN = 40
+_HOW = {
+    "align": "Chosen by the known pairs alone, each scored by fits that did not see it; held-out pairs are beside it."
+}
+_HOW_TRAINED = "Chosen by validation rows, which no weight was fitted on; labels of the probes play no part."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +50,11 @@ class SweepResult:
     home: Home
     wall_s: float
     concurrent: int
+
+    @property
+    def shown(self) -> list[Trial]:
+        """The best ones, and below them those that have no value."""
+        return [*self.ranked[:MOST_SHOWN], *[t for t in self.trials if t not in self.ranked][:MOST_SHOWN]]
 
     @property
     def ranked(self) -> list[Trial]:
@@ -104,7 +115,7 @@ def _numbers(result: SweepResult) -> dict[str, Any]:
         "mode": result.search.mode,
         "chosen_by": "known pairs alone" if result.metric.startswith(KNOWN) else result.metric,
         "best": {"trial": result.best.number, "params": result.best.params, "scores": result.best.scores},
-        "states": {state: sum(t.state == state for t in result.trials) for state in ("done", "failed", "stopped")},
+        "states": {state: sum(t.state == state for t in result.trials) for state in (DONE, FAILED, STOPPED)},
         "reused": sum(t.reused for t in result.trials),
         "wall_s": result.wall_s,
         "concurrent": result.concurrent,
@@ -161,52 +172,73 @@ def _page(result: SweepResult, figures: list[Figure]) -> str:
     columns = ["trial", *result.keys, _label(result.metric), "95 % interval", "held out", "seconds"]
     table = Section(
         title="Trials",
-        finding=_best_line(result),
-        about="Chosen by the known pairs alone, each scored by fits that did not see it; held-out pairs are beside it.",
+        finding=best_line(result),
+        about=_about(result),
         columns=columns,
         words=0,
-        rows=[_cells(result, t) for t in result.ranked[:MOST_SHOWN]],
+        rows=[_cells(result, t) for t in result.shown],
     )
     drawn = {f.name: Section(title=f.title, finding=f.alt, figures=[f]) for f in figures}
-    tiles = [(str(len(result.trials)), "trials"), (_value(result.best, "known", result.metric), _label(result.metric))]
-    tiles.append((_value(result.best, "heldout", result.metric), "the same on held-out pairs"))
-    made = to_yaml(result.search)
+    tiles = [(str(len(result.trials)), "trials")]
+    for part, pairs in (("known", "known pairs"), ("heldout", "held-out pairs")):
+        if band(result.best, part, result.metric):
+            name = f"{_label(result.metric)}, the best trial" + (
+                f", {pairs}" if result.recipe.pipeline == "align" else ""
+            )
+            tiles.append((_value(result.best, part, result.metric), name))
     return render_applications(
         f"{result.recipe.name}: sweep",
         {"trials": table, **drawn},
         heading="What the search found",
         tiles=tiles,
-        recipe=made,
+        recipe=_made(result),
     )
+
+
+def _made(result: SweepResult) -> str:
+    """What was asked for, without defaults."""
+    asked = {"recipe": result.recipe.name, **result.search.model_dump(mode="json", exclude_unset=True)}
+    return yaml.safe_dump(asked, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+
+
+def _about(result: SweepResult) -> str:
+    """How it was chosen, how many rows are missing here, and why others have no value."""
+    told = [_HOW.get(result.recipe.pipeline, _HOW_TRAINED)]
+    if missing := len(result.trials) - len(result.shown):
+        told.append(f"{missing} further trials are in trials.csv.")
+    told += [f"Trial {t.number} was stopped after {t.epochs} epochs." for t in result.shown if t.state == STOPPED]
+    told += [f"Trial {t.number} failed: {t.error.rstrip('.')}." for t in result.shown if t.state == FAILED]
+    return " ".join(told)
 
 
 def _cells(result: SweepResult, trial: Trial) -> list[str]:
     known = band(trial, "known", result.metric)
-    interval = f"{known[1]:.1f} to {known[2]:.1f}" if known and known[2] > known[1] else ""
-    settings = [_short(trial.params[key]) if key in trial.params else "" for key in result.keys]
-    values = [_value(trial, "known", result.metric), interval, _value(trial, "heldout", result.metric)]
+    interval = _interval(result.metric, known)
+    settings = [short(trial.params[key]) if key in trial.params else "" for key in result.keys]
+    value = trial.state if known is None else _value(trial, "known", result.metric)
+    values = [value, interval, _value(trial, "heldout", result.metric)]
     return [str(trial.number), *settings, *values, f"{trial.cost:.1f}"]
 
 
 def _value(trial: Trial, part: str, metric: str) -> str:
     found = band(trial, part, metric)
-    return f"{found[0]:.4g}" if found else "–"
+    return worth(metric, found[0]) if found else "–"
 
 
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def _interval(metric: str, found: Band | None) -> str:
+    return f"{worth(metric, found[1])} to {worth(metric, found[2])}" if found and found[2] > found[1] else ""
 
 
-def _best_line(result: SweepResult) -> str:
+def best_line(result: SweepResult) -> str:
+    """Which trial is best, by how much, and its settings."""
     best, metric = result.best, result.metric
-    known, heldout = band(best, "known", metric), band(best, "heldout", metric)
-    settings = ", ".join(f"{k} {_short(v)}" for k, v in best.params.items())
-    told = f"trial {best.number} is best with {_label(metric)} {_value(best, 'known', metric)}"
-    if known and known[2] > known[1]:
-        told += f" (95 % interval {known[1]:.1f} to {known[2]:.1f})"
-    if heldout:
-        told += f", {heldout[0]:.1f} on held-out pairs"
-    return f"{told}: {settings}"
+    interval, unit = _interval(metric, band(best, "known", metric)), " %" if "percent" in _label(metric) else ""
+    told = f"trial {best.number} is best: {metric.removeprefix(KNOWN)} {_value(best, 'known', metric)}{unit}"
+    if interval:
+        told += f" (95 % interval {interval})"
+    if band(best, "heldout", metric):
+        told += f", {_value(best, 'heldout', metric)}{unit} on held-out pairs"
+    return f"{told}; {', '.join(f'{k} {short(v)}' for k, v in best.params.items())}"
 
 
 def print_sweep(result: SweepResult, console: Console) -> None:
@@ -219,11 +251,11 @@ def print_sweep(result: SweepResult, console: Console) -> None:
         cells = _cells(result, trial)
         table.add_row(*(f"[bold]{c}[/bold]" if trial is result.best else c for c in cells))
     console.print(table)
-    console.print(_best_line(result), style="bold", markup=False, soft_wrap=True)
+    console.print(best_line(result), style="bold", markup=False, soft_wrap=True)
     _print_budgets(result, console)
-    stopped = [t for t in result.trials if t.state == "stopped"]
+    stopped = [str(t.number) for t in result.trials if t.state == STOPPED]
     if stopped:
-        console.print(f"{len(stopped)} trials were stopped early: {', '.join(str(t.number) for t in stopped)}")
+        console.print(f"stopped early: trial{'s' if len(stopped) > 1 else ''} {', '.join(stopped)}", markup=False)
     for trial in failed(result.trials):
         told = f"trial {trial.number} failed: {trial.error} ({', '.join(f'{k} {v}' for k, v in trial.params.items())})"
         console.print(told, style="red", markup=False, soft_wrap=True)
@@ -235,7 +267,7 @@ def _print_budgets(result: SweepResult, console: Console) -> None:
     budgets = sorted({t.params[BUDGET] for t in result.ranked if isinstance(t.params.get(BUDGET), int)})
     for budget in budgets if len(budgets) > 1 else []:
         best = best_of([t for t in result.ranked if t.params.get(BUDGET) == budget], result.metric, result.search.mode)
-        rest = ", ".join(f"{_last(k)} {_short(v)}" for k, v in best.params.items() if k != BUDGET)
+        rest = ", ".join(f"{_last(k)} {short(v)}" for k, v in best.params.items() if k != BUDGET)
         console.print(f"  {budget} pairs: {_value(best, 'known', result.metric)} ({rest})", markup=False)
 
 

@@ -232,3 +232,13 @@ def best_of(trials: list[Trial], metric: str, mode: str) -> Trial:
         raise UserError(f"none of the {len(trials)} trials came to an end{told}", do="see their logs in HOME/logs")
     sign = 1 if mode == "max" else -1
     return max(candidates, key=lambda t: (sign * (t.known(metric) or 0.0), -t.number))
+
+
+def short(value: Any) -> str:
+    """A setting as people read it."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def worth(metric: str, value: float) -> str:
+    """A value of a metric as people read it: of recall in percent, one digit after the point."""
+    return f"{value:.1f}" if metric.removeprefix(KNOWN).startswith("R@") else f"{value:.4g}"

@@ -17,7 +17,6 @@ from pipelines.recipe import validate
 from pipelines.registry import model_of
 from pipelines.trial_graphs import trial_graph, trial_scores
 
-EVALUATE = "pipelines.trial:evaluate"
 _kept: list[Any] = []  # this process' dispatcher: an actor for each trial would cost a second
 
 

@@ -213,7 +213,10 @@ class Tracker:
     def _run_finished(self, event: Event) -> None:
         counts = {name: self._steps.counts[name] for name in ("ran", "hit", "failed", "skipped")}
         failed = counts["failed"] > 0 or event.get("state") == "FAILED"
-        facts = {"steps": counts, **({"seconds": event["seconds"]} if "seconds" in event else {})}
+        facts = {
+            **({"steps": counts} if any(counts.values()) else {}),
+            **({"seconds": event["seconds"]} if "seconds" in event else {}),
+        }
         record = facts_record(self._run, facts, ms_of(event))
         record["tags"].update(tags_of({"error": event.get("error")}))
         # numbers of every step on the parent too, so that pipeline runs can be compared in one table

@@ -90,7 +90,7 @@ def response(rows: Sequence[TrialRow], keys: tuple[str, str], metric: str, *, hi
             canvas,
             name="response",
             title=f"{_last(keys[0])} and {_last(keys[1])}",
-            caption="The best trial of each cell, by the known pairs alone, over all other settings.",
+            caption="The best trial of each cell, by the known pairs alone, over all other settings." + _width(rows),
             alt=f"from {np.nanmin(cells):.1f} to {np.nanmax(cells):.1f} ({metric})",
             table=csv_text([*keys, metric], table),
         )
@@ -133,6 +133,12 @@ def pareto_front(rows: Sequence[TrialRow], *, high: bool = True) -> list[TrialRo
         if not front or sign * row.known[0] > sign * front[-1].known[0]:
             front.append(row)
     return front
+
+
+def _width(rows: Sequence[TrialRow]) -> str:
+    """What keeps readers from taking chance for a slope: colours always span the whole scale."""
+    width = float(np.median([high - low for _, low, high in (r.known for r in rows)]))
+    return f" 95 % intervals are about {width:.1f} wide: smaller differences may be chance." if width else ""
 
 
 def _best(rows: Sequence[TrialRow], high: bool) -> TrialRow:

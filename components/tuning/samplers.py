@@ -6,6 +6,7 @@ search are told first, so that nothing about a search has to be kept but its poi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any, Literal, Protocol
 
@@ -19,7 +20,13 @@ SamplerName = Literal["grid", "random", "optuna"]
 
 
 class Sampler(Protocol):
-    """Proposes points."""
+    """Proposes points.
+
+    Attributes:
+        most: points that it proposes at most, with those of earlier runs.
+    """
+
+    most: int
 
     def ask(self) -> Point | None:
         """The next point; None if there is none left."""
@@ -54,8 +61,11 @@ class Listed:
     """Points that are known from the beginning, each once."""
 
     def __init__(self, points: list[Point]) -> None:
-        self.points = [p for n, p in enumerate(points) if p not in points[:n]]
-        self._left: Iterator[Point] = iter(self.points)
+        once: dict[str, Point] = {}
+        for point in points:
+            once.setdefault(json.dumps(point, sort_keys=True, default=str), point)
+        self.most = len(once)
+        self._left: Iterator[Point] = iter(once.values())
 
     def ask(self) -> Point | None:
         return next(self._left, None)
@@ -71,7 +81,7 @@ class Parzen:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._space, self._left = space, trials
+        self._space, self._left, self.most = space, trials, trials
         self._study = optuna.create_study(
             direction="maximize" if mode == "max" else "minimize",
             sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True, n_startup_trials=min(10, trials // 2)),

@@ -29,7 +29,8 @@ class Dimension:
         when: other key -> the values of it under which this key counts.
 
     Raises:
-        UserError: an empty range or choice, a logarithm of something not positive, fewer than two grid points.
+        UserError: an empty range or choice, a logarithm of something not positive, fewer than two grid points, or
+            grid points of a choice.
     """
 
     key: str
@@ -43,15 +44,29 @@ class Dimension:
     def __post_init__(self) -> None:
         if self.kind == "choice":
             if not self.values:
-                raise UserError("the choice is empty", where=self.key, do="list at least one value")
+                raise UserError("the choice is empty", where=self.where, do="list at least one value")
+            if self.steps is not None:
+                raise UserError("all values of a choice are in the grid", where=self.where, do="leave grid out")
             return
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             told = f"the range from {self.low:g} to {self.high:g} is empty"
-            raise UserError(told, where=self.key, do="give the lower end first")
+            raise UserError(told, where=self.where, do="give two different numbers, the lower one first")
         if self.kind == "loguniform" and self.low <= 0:
-            raise UserError(f"{self.low:g} has no logarithm", where=self.key, do="start a loguniform range above 0")
+            raise UserError(f"{self.low:g} has no logarithm", where=self.where, do="start a loguniform range above 0")
         if self.steps is not None and self.steps < 2:
-            raise UserError(f"{self.steps} is no grid of a range", where=self.key, do="ask for at least 2 points")
+            told = f"a grid of {self.steps} points has not both ends of the range"
+            raise UserError(told, where=self.where, do="ask for at least 2 points, or use a choice")
+
+    @property
+    def where(self) -> str:
+        """Its place in a file of spaces, for messages."""
+        return f"space.{self.key}"
+
+    def may_be(self, value: Any) -> bool:
+        """Whether this key can take a value."""
+        if self.kind == "choice":
+            return value in self.values
+        return isinstance(value, int | float) and self.low <= value <= self.high
 
     def active(self, point: Mapping[str, Any]) -> bool:
         """Whether this key is asked for, given the keys before it."""
@@ -63,7 +78,7 @@ class Dimension:
             return self.values
         if self.steps is None:
             told = f"a {self.kind} range is no part of a grid"
-            raise UserError(told, where=self.key, do="add grid: N, use a choice, or another sampler")
+            raise UserError(told, where=self.where, do="add grid: N, use a choice, or another sampler")
         if self.kind == "loguniform":
             return tuple(float(f"{v:.6g}") for v in np.geomspace(self.low, self.high, self.steps))  # readable
         values = np.linspace(self.low, self.high, self.steps)
@@ -97,21 +112,22 @@ class Space:
 
     @classmethod
     def of(cls, dimensions: Sequence[Dimension]) -> Space:
-        """Raises UserError: no dimension, or a condition on a key that is none or that waits for this one."""
+        """Raises UserError: no dimension, or a condition on a key that is none, never holds or waits for this one."""
         if not dimensions:
             raise UserError("the search space is empty", where="space", do="name at least one key")
         known = {d.key: d for d in dimensions}
         for d in dimensions:
-            for key, _ in d.when:
-                if key not in known:
-                    raise UserError(f"its condition is on {key!r}, which is not searched", where=d.key)
+            for key, values in d.when:
+                _check_condition(d, key, known.get(key), values)
         ordered: list[Dimension] = []
         waiting = list(dimensions)
         while waiting:
             placed = {d.key for d in ordered}
             ready = [d for d in waiting if all(key in placed for key, _ in d.when)]
             if not ready:
-                raise UserError("its condition waits for itself", where=waiting[0].key)
+                raise UserError(
+                    "its condition waits for itself", where=waiting[0].where, do="let one of the keys go without when"
+                )
             ordered += ready
             waiting = [d for d in waiting if d not in ready]
         return cls(tuple(ordered))
@@ -143,3 +159,17 @@ class Space:
             return
         for value in values[place]:
             yield from self._points(values, {**point, d.key: value}, place + 1)
+
+
+def _check_condition(d: Dimension, key: str, other: Dimension | None, values: Sequence[Any]) -> None:
+    if other is None:
+        told = f"it counts under values of {key!r}, which is no key of this space"
+        raise UserError(told, where=d.where, do=f"search over {key!r} too, or leave when out")
+    never = [value for value in values if not other.may_be(value)]
+    if never or not values:
+        told = (
+            f"it counts where {key!r} is {never[0]!r}, which is never tried"
+            if never
+            else f"no value of {key!r} is named"
+        )
+        raise UserError(told, where=f"{d.where}.when", do="name values that this space has")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cluster.tuning import DONE, FAILED, Task, fitting, run_here
+from cluster.tuning import DONE, EPOCH, FAILED, WATCHED, Task, TuneConfig, fitting, make_scheduler, run_here
 from components.errors import UserError
 
 
@@ -40,7 +40,7 @@ def evaluate(task: Mapping[str, Any], emit: Any, report: Callable[[float], None]
 
 def test_trials_run_one_by_one_and_a_failed_one_ends_nothing() -> None:
     source = Source()
-    run_here(source, f"{__name__}:evaluate")
+    run_here(source, evaluate)
     assert source.told == [(0, "note"), (0, DONE), (1, "note"), (1, FAILED), (2, "note"), (2, DONE)]
 
 
@@ -79,3 +79,18 @@ def test_more_workers_and_trials_than_cpus_are_refused_and_fewer_trials_chosen()
         fitting(asked=2, workers=2, cpus_each=1.0, cpus=2.0)
     with pytest.raises(UserError, match="the cluster has 2"):
         fitting(asked=None, workers=4, cpus_each=1.0, cpus=2.0)
+
+
+def test_the_median_rule_pauses_no_trial_for_those_that_have_not_begun() -> None:
+    """Tune's trials leave no checkpoint: a paused one would begin again."""
+
+    class Trial:
+        trial_id, status = "a", "PENDING"
+
+    class Controller:
+        def get_live_trials(self) -> list[Trial]:
+            return [Trial()]
+
+    rule = make_scheduler(TuneConfig(evaluate=evaluate, concurrent=2, most=2, scheduler="median", grace=1))
+    decision = rule.on_trial_result(Controller(), Trial(), {EPOCH: 2, WATCHED: 0.5})
+    assert decision == rule.CONTINUE

@@ -156,7 +156,10 @@ def test_a_failed_trial_is_named_and_the_others_go_on(tmp_path: Path, make_home:
     code, text = sweep(world, home, "space: {pairs_budget: {choice: [5, 60]}}\nset: {compare: []}")
     assert code == 1
     assert "trial 0 failed: trial-scores: pairs_budget: 5 known pairs are too few to choose by" in text
+    assert "trial 0 (1/2): failed trial-scores: pairs_budget: 5 known pairs" in text
     assert numbers(home)["states"] == {"done": 1, "failed": 1, "stopped": 0}
+    page = (Home.open(home).results("recipe") / "sweep" / "sweep.html").read_text()
+    assert "<td>failed</td>" in page and "Trial 0 failed: trial-scores: pairs_budget: 5 known pairs" in page
     trial = next(r for r in runs(home) if r.info.run_name == "trial-000")
     assert trial.info.status == "FAILED" and "too few" in trial.data.tags["error"]
 

@@ -41,12 +41,15 @@ def test_draws_stay_in_their_ranges_and_spread_over_decades() -> None:
         (lambda: Dimension(key="a.b", kind="loguniform", low=0, high=1), "a.b: 0 has no logarithm"),
         (lambda: list(Space.of([Dimension(key="a.b", kind="uniform", low=0, high=1)]).grid()), "a.b: a uniform range"),
         (lambda: Space.of([]), "space: the search space is empty"),
-        (lambda: Space.of([EPSILON]), "epsilon: its condition is on 'aligner'"),
+        (lambda: Space.of([EPSILON]), "epsilon: it counts under values of 'aligner', which is no key"),
+        (lambda: Space.of([ALIGNER, _waits("a", "aligner")]), "a.when: it counts where 'aligner' is 1, which is never"),
+        (lambda: Space.of([DIM, _waits("a", "dim"), ALIGNER]), "a.when: it counts where 'dim' is 1, which is never"),
+        (lambda: Dimension(key="a.b", kind="choice", values=(1,), steps=3), "a.b: all values of a choice"),
         (lambda: Space.of([_waits("a", "b"), _waits("b", "a")]), "a: its condition waits for itself"),
     ],
 )
 def test_impossible_spaces_are_refused_by_key(make, told: str) -> None:
-    with pytest.raises(UserError, match="^" + told.replace("(", r"\(")):
+    with pytest.raises(UserError, match="^(space[.])?" + told.replace("(", r"\(")):
         make()
 
 
