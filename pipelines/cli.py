@@ -67,18 +67,28 @@ def plan(
     store: StoreOpt = None,
     verify: Annotated[bool, typer.Option(help="Check the digests of all cached outputs.")] = False,
     cluster: Annotated[
-        bool, typer.Option("--cluster", help="Hours and bytes at 10^6, 10^8, 10^9 rows, from earlier runs.")
+        bool, typer.Option("--cluster", help="Hours, bytes and memory at 10^6, 10^8, 10^9 rows, from runs at 3 sizes.")
     ] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="With --cluster: make short runs on parts first [if the store has too few].")
+    ] = False,
+    probe_minutes: Annotated[float, typer.Option(min=0.1, help="Time for these runs.")] = 5.0,
+    address: AddressOpt = None,
+    no_ray: NoRayOpt = False,
 ) -> None:
-    """Which steps would run, and why. Starts nothing."""
+    """Which steps would run, and why. Starts nothing (but for --cluster, see there)."""
+    threads_as_in_ray(no_ray)
     from pipelines.home import Home
     from pipelines.inspect import print_plan
     from pipelines.recipe import load_any_recipe
 
     if cluster:
-        from pipelines.cost import print_costs
+        from pipelines.cost import CostOptions, print_costs
+        from pipelines.runner import RunOptions
 
-        return print_costs(load_any_recipe(recipe, set_ or ()), Home.open(home, store), out)
+        run_options = RunOptions(address=address, use_ray=not no_ray)
+        options = CostOptions(probe=probe, probe_minutes=probe_minutes, run=run_options)
+        return print_costs(load_any_recipe(recipe, set_ or ()), Home.open(home, store), out, options)
     print_plan(load_any_recipe(recipe, set_ or ()), Home.open(home, store), out, verify=verify)
 
 

@@ -91,6 +91,13 @@ def run_graph(
     return result
 
 
+def run_untracked(
+    build_graph: BuildGraph, recipe: Recipe, home: Home, options: RunOptions, console: Console
+) -> RunResult:
+    """Run a graph, with progress, but leave nothing in MLflow. Raises UserError as :func:`run_recipe`."""
+    return _execute(build_graph, recipe, home, options, console, tracker=None, name=recipe.name)
+
+
 def _execute(
     build_graph: BuildGraph,
     recipe: Recipe,
@@ -98,17 +105,19 @@ def _execute(
     options: RunOptions,
     console: Console,
     *,
-    tracker: Tracker,
+    tracker: Tracker | None,
     name: str,
 ) -> RunResult:
     graph = build_graph(cache_dir=home.cache, engine="ray" if options.use_ray else "local")
     params = recipe.model_dump(mode="json")
-    tracker.recipe(params, to_yaml(recipe), name)
+    if tracker:
+        tracker.recipe(params, to_yaml(recipe), name)
     with Progress(console) as progress:
 
         def listen(event: dict[str, Any]) -> None:
             progress.listen(event)
-            tracker.listen(event)
+            if tracker:
+                tracker.listen(event)
 
         return execute(
             graph,

@@ -16,6 +16,7 @@ from cluster.workflow.events import Event
 from cluster.workflow.failures import sentence
 from cluster.workflow.keys import check_json
 from cluster.workflow.manifest import FileEntry, describe_files
+from cluster.workflow.peak_memory import PeakMemory
 from cluster.workflow.step import Emit, Facts, Resources, Step, StepContext
 from components.errors import UserError
 from components.files import Folder
@@ -53,6 +54,9 @@ class Outcome:
         made, files: the attempt's folder and its files with digests.
         facts: what the body returned.
         log: the last part of what the body printed and logged, with the traceback of a failure.
+        cpu_seconds: of the process of the body, all its threads.
+        peak_bytes: most memory that the process of the body had resident meanwhile, with what it had before; None
+            where the system does not tell.
     """
 
     name: str
@@ -63,6 +67,8 @@ class Outcome:
     files: tuple[FileEntry, ...] = ()
     facts: Facts = field(default_factory=dict)
     log: str = ""
+    cpu_seconds: float = 0.0
+    peak_bytes: int | None = None
 
 
 class Dispatcher(Protocol):
@@ -83,7 +89,7 @@ class Dispatcher(Protocol):
 
 def run_job(job: Job, emit: Emit) -> Outcome:
     """Run a step's body in this process. Never raises for what the body does."""
-    started = time.monotonic()
+    started, cpu, memory = time.monotonic(), time.process_time(), PeakMemory()
     try:
         made = job.draft.sub(secrets.token_hex(4)).make()
         facts = clean_facts(job.step.body()(_context(job, made, emit)), job.name)
@@ -92,7 +98,16 @@ def run_job(job: Job, emit: Emit) -> Outcome:
         log = "".join(traceback.format_exception(exc))
         return Outcome(name=job.name, seconds=time.monotonic() - started, error=sentence(exc), log=log)
     seconds = time.monotonic() - started
-    return Outcome(name=job.name, seconds=seconds, node=here(), made=made, files=files, facts=facts)
+    return Outcome(
+        name=job.name,
+        seconds=seconds,
+        node=here(),
+        made=made,
+        files=files,
+        facts=facts,
+        cpu_seconds=time.process_time() - cpu,
+        peak_bytes=memory.bytes(),
+    )
 
 
 def clean_facts(facts: Any, step: str) -> Facts:

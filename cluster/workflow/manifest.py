@@ -50,8 +50,9 @@ class Manifest:
         inputs: name of the input -> what was read.
         files: sorted by name.
         facts: what the body returned.
-        made: run, time (unix seconds), seconds, host of the driver, node of the body, nodes of its pieces (id -> how
-            many), source digest, git, packages. Recorded, never hashed.
+        made: run, time (unix seconds), seconds, cpu_seconds and peak_bytes (of the body's process), host of the driver,
+            node of the body, nodes of its pieces (id -> how many), source digest, git, packages. Recorded, never
+            hashed.
     """
 
     step: str

@@ -193,6 +193,8 @@ class Round:
             "run": self._run.run_id,
             "time": time.time(),
             "seconds": outcome.seconds,
+            "cpu_seconds": outcome.cpu_seconds,
+            "peak_bytes": outcome.peak_bytes,
             "source": attempt.source,
             "node": outcome.node,
             "nodes": dict(attempt.nodes),

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from components.corpora.emoji import PAIRS
+from components.corpora.emoji import PAIRS, emoji_corpus
 from components.corpora.forms import column_names, form_of, read_table
 from components.corpora.listing import Listing, list_files, shown
 from components.corpora.table import Table
@@ -60,6 +60,17 @@ def known_pairs(location: str, left: Known, right: Known, *, sides: tuple[str, s
     _refuse_unknown(usable, dict(zip(sides, (left, right), strict=True)), where)
     _refuse_repeated(usable, where)
     return KnownPairs(pairs=usable, where=where, warnings=warnings)
+
+
+def listed_pairs(location: str) -> list[Pair]:
+    """The pairs of a file, or of ``builtin:emoji``, sorted, whether or not a corpus has them.
+
+    Raises:
+        UserError: unreadable file, missing column.
+    """
+    if location == BUILTIN:
+        return sorted((e.id, e.id) for e in emoji_corpus())
+    return sorted(set(_read(location).pairs))
 
 
 def refuse_leakage(pairs: KnownPairs, heldout: KnownPairs) -> None:
