@@ -54,6 +54,8 @@ def known_pairs(location: str, left: Known, right: Known, *, sides: tuple[str, s
     read = _read(location)
     pairs = sorted(set(read.pairs))
     warnings = [f"{where}: {told}" for told in read.left_out()]
+    if len(pairs) < len(read.pairs):
+        warnings.append(f"{where}: {len(read.pairs) - len(pairs)} rows repeat a pair, which counts once")
     usable = [p for p in pairs if p[0] not in left.quarantined and p[1] not in right.quarantined]
     if len(usable) < len(pairs):
         warnings.append(f"{where}: {len(pairs) - len(usable)} pairs are left out, their rows are in quarantine")
@@ -123,16 +125,21 @@ def _read_file(listing: Listing, name: str, form: str, into: _Rows) -> None:
         for left, right, number, problem in zip(
             rows.ids, rows.payload.to_pylist(), rows.numbers, problems, strict=True
         ):
-            if problem:
-                into.broken.append(f"row {number}: {problem}")
-            elif (pair := (_id(left), _id(right))) and all(pair):
-                into.pairs.append(pair)
+            pair = _id(left), _id(right)
+            if problem or None in pair:
+                into.broken.append(f"row {number}: {problem or 'an id is not UTF-8'}")
+            elif pair[0] and pair[1]:
+                into.pairs.append((pair[0], pair[1]))
             else:
                 into.open += 1
 
 
-def _id(cell: bytes | None) -> str:
-    text = (cell or b"").decode("utf-8", "replace")
+def _id(cell: bytes | None) -> str | None:
+    """The id, empty if the cell is; None if it is not UTF-8."""
+    try:
+        text = (cell or b"").decode()
+    except UnicodeDecodeError:
+        return None
     return text if text.strip() else ""
 
 
@@ -142,11 +149,14 @@ def _refuse_unknown(pairs: Sequence[Pair], corpora: Mapping[str, Known], where: 
         unknown = {p[side] for p in pairs} - ids
         if unknown:
             column = ("left_id", "right_id")[side]
+            swapped = unknown <= set(list(corpora.values())[1 - side].ids)
             raise UserError(
                 f"{_some(unknown)} of column {column} {'is' if len(unknown) == 1 else 'are'} not in the {name} corpus "
                 f"(its ids look like {_examples(ids)})",
                 where=where,
-                do="correct or remove these pairs",
+                do="but the other corpus has them: swap left_id and right_id, or left and right of the recipe"
+                if swapped
+                else "correct or remove these pairs",
             )
 
 
@@ -156,7 +166,7 @@ def _refuse_repeated(pairs: Sequence[Pair], where: str) -> None:
         repeated = {i for i, n in counts.items() if n > 1}
         if repeated:
             example = min(repeated)
-            partners = ", ".join(repr(p[1 - side]) for p in pairs if p[side] == example)
+            partners = _examples([p[1 - side] for p in pairs if p[side] == example])
             raise UserError(
                 f"{_some(repeated)} of column {name} {'is' if len(repeated) == 1 else 'are'} in several pairs "
                 f"({example!r} with {partners})",

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def text_columns(listing: Listing, name: str, form: str) -> list[str]:
 
 
 def read_csv(table: Table) -> Iterator[RawRows]:
-    """Rows of a CSV (or ``.tsv``) file; the first line is the header, the row after it is row 1."""
+    """Rows of a CSV file with commas, semicolons or tabs; the first line is the header, the row after it is row 1."""
     with _text(table.listing, table.name) as stream:
         rows = _csv_rows(stream, table.name)
         header = _header(rows, table.full)
@@ -135,7 +135,10 @@ def _text(listing: Listing, name: str) -> io.TextIOWrapper:
 
 def _csv_rows(stream: io.TextIOWrapper, name: str) -> Iterator[list[str]]:
     csv.field_size_limit(MAX_FIELD)  # the default stops the whole file at one text of 128 KiB
-    return csv.reader(stream, delimiter="\t" if ".tsv" in name.lower() else ",")
+    first = stream.readline()
+    # spreadsheets write semicolons where the comma is the decimal sign
+    separator = "\t" if ".tsv" in name.lower() else max(",;\t", key=first.count)
+    yield from csv.reader(chain([first], stream), delimiter=separator)
 
 
 def _header(rows: Iterator[list[str]], full: str) -> list[str]:

@@ -30,13 +30,19 @@ def run(ctx: StepContext) -> Facts:
     heldout = known_pairs(ctx.locations["heldout"], left, right) if "heldout" in ctx.locations else None
     if heldout:
         refuse_leakage(pairs, heldout)
+    found = pairs.warnings + (heldout.warnings if heldout else [])
+    _tell(ctx, found)
     splits = make_splits(left_ids, right_ids, pairs.pairs, heldout.pairs if heldout else None, split_config(ctx.config))
     splits.write(ctx.out)
     absent = [f"no {split} split: {why}" for split, why in splits.absent.items()]
-    warnings = pairs.warnings + (heldout.warnings if heldout else []) + splits.warnings
-    for line in [] if ctx.config.get("quiet") else warnings + absent:
+    told = splits.warnings + absent
+    _tell(ctx, told)
+    return splits.numbers() | {"splits": splits.names, "unpaired": splits.unpaired, "warnings": found + told}
+
+
+def _tell(ctx: StepContext, lines: list[str]) -> None:
+    for line in [] if ctx.config.get("quiet") else lines:
         ctx.note(line)
-    return splits.numbers() | {"splits": splits.names, "unpaired": splits.unpaired, "warnings": warnings + absent}
 
 
 def split_config(config: Mapping[str, Any]) -> SplitConfig:

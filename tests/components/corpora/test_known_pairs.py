@@ -39,7 +39,8 @@ def test_builtin_pairs_are_equal_ids() -> None:
 def test_repeated_pair_counts_once_and_quarantined_row_is_told(tmp_path: Path) -> None:
     found = read(tmp_path, "1,a\n1,a\n9,b")
     assert found.pairs == [("1", "a")]
-    assert "1 pairs are left out, their rows are in quarantine" in found.warnings[0]
+    assert "1 rows repeat a pair, which counts once" in found.warnings[0]
+    assert "1 pairs are left out, their rows are in quarantine" in found.warnings[1]
 
 
 def test_a_list_that_is_filled_in_partly_counts_as_far_as_it_is_filled_in(tmp_path: Path) -> None:
@@ -55,6 +56,13 @@ def test_a_row_that_does_not_fit_the_header_is_left_out_and_named(tmp_path: Path
     assert "2 rows are left out, e.g. row 2: row does not fit the header" in found.warnings[0]
 
 
+def test_an_id_that_is_not_utf8_is_left_out_and_named(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_bytes("left_id,right_id\n1,a\n2,größe\n".encode("latin-1"))
+    found = known_pairs(str(tmp_path / "pairs.csv"), LEFT, RIGHT)
+    assert found.pairs == [("1", "a")]
+    assert "1 row is left out, e.g. row 2: an id is not UTF-8" in found.warnings[0]
+
+
 def test_partners_that_are_null_in_parquet_are_not_filled_in(tmp_path: Path) -> None:
     pq.write_table(pa.table({"left_id": ["1", "2"], "right_id": ["a", None]}), tmp_path / "pairs.parquet")
     found = known_pairs(str(tmp_path / "pairs.parquet"), LEFT, RIGHT)
@@ -68,6 +76,8 @@ def test_partners_that_are_null_in_parquet_are_not_filled_in(tmp_path: Path) -> 
         ("1,x\n2,y", r"2 ids \('x', 'y'\) of column right_id are not in the right corpus"),
         ("1,a\n1,b", r"1 id \('1'\) of column left_id is in several pairs \('1' with 'a', 'b'\)"),
         ("1,a\n2,a", r"'a' with '1', '2'\); pairs must be one to one"),
+        ("1,a\n1,b\n1,c\n1,d", r"\('1' with 'a', 'b', 'c', …\)"),
+        ("a,1\nb,2", "the other corpus has them: swap left_id and right_id"),
     ],
 )
 def test_refused(tmp_path: Path, rows: str, words: str) -> None:

@@ -41,6 +41,16 @@ def test_csv(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_csv_takes_the_separator_of_its_header(tmp_path: Path, separator: str) -> None:
+    lines = [["id", "text"], ["007", '"a; b, c\t""d"""'], ["é 1", "two"]]
+    (tmp_path / "t.csv").write_text("\n\n".join(map(separator.join, lines)), encoding="utf-8-sig")
+    assert rows_of(tmp_path / "t.csv", text="text") == [
+        (b"007", b'a; b, c\t"d"', None),
+        ("é 1".encode(), b"two", None),
+    ]
+
+
 def test_jsonl_packed(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl.gz"
     lines = b'{"id": 7, "text": "one"}\n\n{"id": "8", "text": "\\ud800"}\n{"id": 9.5}\nnonsense\n[1]\n{"text": ["a"]}\n'
