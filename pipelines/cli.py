@@ -95,7 +95,9 @@ def plan(
 @app.command()
 def show(
     step: Annotated[str, typer.Argument(help="Name of a step, e.g. encode-left.")],
-    run_id: Annotated[str | None, typer.Option("--run", help="Run id or its beginning [the last run].")] = None,
+    run_id: Annotated[
+        str | None, typer.Option("--run", help="Run id or its beginning (default: the last run).")
+    ] = None,
     home: HomeOpt = None,
     store: StoreOpt = None,
 ) -> None:
@@ -147,13 +149,15 @@ def gc(
 def search(
     query: Annotated[str, typer.Argument(help="A text, or the path of an image file.")],
     k: Annotated[int, typer.Option("--top", "-k", min=1, help="Matches to show.")] = 8,
-    model: Annotated[Path | None, typer.Option(help="Model folder [that of the last run].")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model folder (default: that of the last run).")] = None,
     from_: Annotated[
         str | None, typer.Option("--from", help="Side of the query: left, right, or a name of a bridge's side.")
     ] = None,
-    to: Annotated[str | None, typer.Option(help="Side to search: left, right, or a name [the other side].")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Side to search: left, right, or a name (default: the other side).")
+    ] = None,
     sheet: Annotated[
-        Path | None, typer.Option(help="PNG contact sheet of the matches [HOME/results/search.png].")
+        Path | None, typer.Option(help="PNG contact sheet of the matches (default: HOME/results/search.png).")
     ] = None,
     home: HomeOpt = None,
     store: StoreOpt = None,
@@ -176,10 +180,10 @@ def suggest(
     ] = "left",
     method: Annotated[str, typer.Option(help="facility-location, k-medoids or kernel-variance.")] = "facility-location",
     known: Annotated[
-        Path | None, typer.Option(help="Pairs to go on from (left_id,right_id) [the recipe's, if it has any].")
+        Path | None, typer.Option(help="Pairs to go on from (left_id,right_id) (default: the recipe's, if it has any).")
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the list and the page [HOME/results/NAME].")
+        Path | None, typer.Option("--out", help="Folder of the list and the page (default: HOME/results/NAME).")
     ] = None,
     set_: SetOpt = None,
     home: HomeOpt = None,

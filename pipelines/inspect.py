@@ -6,18 +6,22 @@ import time
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cluster.workflow.gc import gc
 from cluster.workflow.history import diff, find_run
 from cluster.workflow.keys import object_name
 from cluster.workflow.plan import plan
 from cluster.workflow.store import Store
+from components.corpora.quarantine import FILE as QUARANTINE
 from components.encoders.registry import list_encoders
 from components.errors import UserError
+from components.files import Folder
 from pipelines.home import Home
 from pipelines.recipe import Recipe, built_in, load_any_recipe, to_yaml
 from pipelines.registry import graph_of
 
+SHOWN = 20
 STYLES = {"hit": "green", "stale": "yellow", "miss": "cyan"}
 
 
@@ -57,7 +61,22 @@ def print_step(step: str, home: Home, console: Console, *, run_id: str | None = 
             files.add_row(file.name, f"{file.bytes:,}", "" if file.rows is None else f"{file.rows:,}")
         console.print(files)
         folder = store.folder_of(object_name(step, entry["key"]))
+        if folder and QUARANTINE in {file.name for file in manifest.files}:
+            _print_quarantine(folder, console)
         console.print(f"folder      {folder.path if folder else ''}", markup=False, soft_wrap=True)
+
+
+def _print_quarantine(folder: Folder, console: Console) -> None:
+    """The first rows that could not be used: file, id and reason."""
+    rows = folder.read_table(QUARANTINE)
+    if not len(rows):
+        return
+    table = Table("file", "row", "reason", "detail", box=None, title="rows left out", title_justify="left")
+    for row in rows.slice(0, SHOWN).to_pylist():
+        table.add_row(*(Text(row[name] or "") for name in ("source", "row", "reason", "detail")))
+    console.print(table)
+    if len(rows) > SHOWN:
+        console.print(f"{len(rows) - SHOWN:,} more in {QUARANTINE}")
 
 
 def print_diff(run_a: str, run_b: str, home: Home, console: Console) -> None:

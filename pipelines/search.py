@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.bridge_model import BridgeModel
+from components.corpora.images import BadImage, decode_rgb
 from components.errors import UserError
 from components.files import Folder
 from components.model import Match, SharedSpace, Side
@@ -110,12 +111,21 @@ def read_query(query: str, modalities: Collection[str]) -> tuple[str, Item]:
     if path.suffix.lower() in IMAGE_SUFFIXES:
         if not path.is_file():
             raise UserError("no such image file", where=query)
-        return "image", path.read_bytes()
+        return "image", _picture(path)
     if query.lstrip().startswith("[") and "embedding" in modalities:
         return "embedding", _vector(query)
     if not query.strip():
         raise UserError("the query is empty", do="give a text or the path of an image")
     return "text", query
+
+
+def _picture(path: Path) -> bytes:
+    data = path.read_bytes()
+    try:
+        decode_rgb(data)
+    except BadImage as error:
+        raise UserError(str(error), where=str(path), do="give another picture") from None
+    return data
 
 
 def no_side(option: str, name: str, modalities: Mapping[str, str]) -> UserError:
@@ -166,6 +176,11 @@ def write_sheet(matches: list[Match], path: Path, console: Console) -> None:
     if not pictures:
         return
     captions = [f"{m.score:.2f} {m.title}" for m in pictures]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(contact_sheet([cast(bytes, m.thumbnail) for m in pictures], captions, columns=4))
+    sheet = contact_sheet([cast(bytes, m.thumbnail) for m in pictures], captions, columns=4)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(sheet)
+    except OSError as error:
+        told = f"the contact sheet cannot be written ({error.strerror})"
+        raise UserError(told, where=str(path), do="choose another file with --sheet") from None
     console.print(f"contact sheet: {path}")

@@ -25,15 +25,17 @@ SetOpt = Annotated[
 HomeOpt = Annotated[
     Path | None,
     typer.Option(
-        "--home", help="Folder of store, logs, MLflow database and results [$ISTHMUS_HOME or ./isthmus-data]."
+        "--home", help="Folder of store, logs, MLflow database and results (default: $ISTHMUS_HOME or ./isthmus-data)."
     ),
 ]
 StoreOpt = Annotated[
     str | None,
-    typer.Option("--store", help="Where outputs are kept: path or URI (s3://…) [$ISTHMUS_STORE or HOME/store]."),
+    typer.Option(
+        "--store", help="Where outputs are kept: path or URI (s3://…) (default: $ISTHMUS_STORE or HOME/store)."
+    ),
 ]
 AddressOpt = Annotated[
-    str | None, typer.Option("--address", help="Ray cluster to attach to [a local Ray of this process].")
+    str | None, typer.Option("--address", help="Ray cluster to attach to (default: a local Ray of this process).")
 ]
 NoRayOpt = Annotated[bool, typer.Option("--no-ray", help="Run every step in this process, without Ray.")]
 QuickOpt = Annotated[bool, typer.Option(help="Small sizes: minutes instead of tens of minutes.")]

@@ -9,7 +9,7 @@ import typer
 
 from pipelines.commands import AddressOpt, HomeOpt, MetricsOpt, NoRayOpt, QuickOpt, StoreOpt, out, threads_as_in_ray
 
-PartOpt = Annotated[list[str] | None, typer.Option(help="Only this part of it; repeatable [all].")]
+PartOpt = Annotated[list[str] | None, typer.Option(help="Only this part of it; repeatable (default: all).")]
 
 app = typer.Typer(help="Measure what the README claims, on this machine.", no_args_is_help=True)
 
@@ -72,19 +72,25 @@ def bench_bridge(quick: QuickOpt = False, metrics_out: MetricsOpt = None, part: 
 def bench_alignment(
     quick: QuickOpt = False,
     metrics_out: MetricsOpt = None,
-    corpus: Annotated[list[str] | None, typer.Option(help="Corpus or recipe; repeatable [all known ones].")] = None,
-    method: Annotated[list[str] | None, typer.Option(help="Method; repeatable [all].")] = None,
-    budget: Annotated[list[int] | None, typer.Option(help="Known pairs; repeatable [0 10 30 50 100 200 500].")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each cell [5; 3 with --quick].")] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="Corpus or recipe; repeatable (default: all known ones).")
+    ] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Method; repeatable (default: all).")] = None,
+    budget: Annotated[
+        list[int] | None, typer.Option(help="Known pairs; repeatable (default: 0 10 30 50 100 200 500).")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each cell (default: 5; 3 with --quick).")] = None,
     protocol: Annotated[list[str] | None, typer.Option(help="disjoint or sue; repeatable.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="random or group; repeatable.")] = None,
     selection: Annotated[
         list[str] | None, typer.Option(help="random, coverage, sequential or asked; repeatable.")
     ] = None,
     rows: Annotated[list[int] | None, typer.Option(help="Also with so many unpaired rows a side; repeatable.")] = None,
-    corpora: Annotated[Path | None, typer.Option(help="Folder of the development corpora [$ISTHMUS_CORPORA].")] = None,
+    corpora: Annotated[
+        Path | None, typer.Option(help="Folder of the development corpora (default: $ISTHMUS_CORPORA).")
+    ] = None,
     force: Annotated[list[str] | None, typer.Option(help="Fit this method's cells again; repeatable.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Cells at a time [all cores].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Cells at a time (default: all cores).")] = None,
     no_ray: NoRayOpt = False,
     address: AddressOpt = None,
     no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow out.")] = False,

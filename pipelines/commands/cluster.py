@@ -14,7 +14,7 @@ cluster = typer.Typer(help="A Ray cluster on this machine that outlives the comm
 app.add_typer(cluster, name="cluster")
 
 JobsAddressOpt = Annotated[
-    str | None, typer.Option("--address", help="Jobs API, http://HOST:PORT [the local cluster of this home].")
+    str | None, typer.Option("--address", help="Jobs API, http://HOST:PORT (default: the local cluster of this home).")
 ]
 JobArg = Annotated[str, typer.Argument(help="Id of a job, see `isthmus jobs`.")]
 
@@ -23,8 +23,8 @@ JobArg = Annotated[str, typer.Argument(help="Id of a job, see `isthmus jobs`.")]
 def cluster_up(
     home: HomeOpt = None,
     local: Annotated[bool, typer.Option("--local", help="On this machine; other machines: see cluster/deploy.")] = True,
-    cpus: Annotated[int | None, typer.Option(min=1, help="CPUs of the cluster [all of this machine].")] = None,
-    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs of the cluster [all of this machine].")] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, help="CPUs of the cluster (default: all of this machine).")] = None,
+    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs of the cluster (default: all of this machine).")] = None,
 ) -> None:
     """Start a Ray head with dashboard and Jobs API on loopback. It asks for the token in HOME/ray-token."""
     from cluster.local_head import up
@@ -74,7 +74,7 @@ def submit(
     home: HomeOpt = None,
     store: StoreOpt = None,
     job_home: Annotated[
-        str | None, typer.Option(help="Home folder on the cluster [HOME on a local one, else ~/isthmus-data].")
+        str | None, typer.Option(help="Home folder on the cluster (default: HOME on a local one, else ~/isthmus-data).")
     ] = None,
     working_dir: Annotated[
         Path | None, typer.Option(help="Folder to send along (at most 100 MiB); the recipe may name files in it.")

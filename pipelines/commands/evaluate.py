@@ -15,7 +15,7 @@ app = typer.Typer()
 @app.command()
 def evaluate(
     recipe: RecipeArg = "emoji",
-    only: Annotated[list[str] | None, typer.Option(help="Only this application; repeatable [all].")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only this application; repeatable (default: all).")] = None,
     set_: SetOpt = None,
     home: HomeOpt = None,
     store: StoreOpt = None,

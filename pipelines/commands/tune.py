@@ -15,14 +15,18 @@ app = typer.Typer()
 def tune(
     recipe: RecipeArg = "emoji",
     space: Annotated[str, typer.Option(help="YAML file, or a preset: pairs-and-ot, aligners, quick.")] = "pairs-and-ot",
-    sampler: Annotated[str | None, typer.Option(help="grid, random or optuna (that of the space).")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all (that of the space, or the grid).")] = None,
-    metric: Annotated[str | None, typer.Option(help="What decides, of the known pairs alone (known.R@10).")] = None,
+    sampler: Annotated[str | None, typer.Option(help="grid, random or optuna (default: that of the space).")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials in all (default: that of the space, or the grid).")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="What decides, of the known pairs alone (default: known.R@10).")
+    ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="none, asha or median: stop hopeless trials by their epochs.")
     ] = None,
-    concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at a time (as many as fit).")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the sampler (that of the space).")] = None,
+    concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at a time (default: as many as fit).")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the sampler (default: that of the space).")] = None,
     full: Annotated[bool, typer.Option(help="Run the best trial in full: report, model, alias candidate.")] = True,
     set_: SetOpt = None,
     home: HomeOpt = None,

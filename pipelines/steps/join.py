@@ -74,4 +74,4 @@ def _write_facts(out: Folder, about: list[dict[str, Any]], columns: list[str], l
 def _note_missing(ctx: StepContext, lost: list[int]) -> None:
     for column, count in dict(zip(ctx.config["columns"], lost, strict=True)).items():
         if count:
-            ctx.note(f"{ctx.name}: {count} rows have no {column}; they are placed by their other views")
+            ctx.note(f"{count} rows have no {column}; they are placed by their other views")

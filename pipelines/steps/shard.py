@@ -18,7 +18,7 @@ def run(ctx: StepContext) -> Facts:
     """
     source = open_source(SourceConfig.of(ctx.locations["source"], ctx.config))
     if source.ignored:
-        ctx.note(f"{ctx.name}: {source.ignored} files of another form than {source.form} are left out")
+        ctx.note(f"{source.ignored} files of another form than {source.form} are left out")
     nodes: Counter[str] = Counter()
     corpus = shard_corpus(
         source,
@@ -33,5 +33,5 @@ def run(ctx: StepContext) -> Facts:
     ctx.placed(nodes)
     if corpus.quarantined:
         reasons = ", ".join(f"{n} × {reason}" for reason, n in corpus.reasons.items())
-        ctx.note(f"{ctx.name}: {corpus.quarantined} rows are left out ({reasons})")
+        ctx.note(f"{corpus.quarantined} rows are left out ({reasons}); which ones: isthmus show {ctx.name}")
     return corpus.to_json() | {"shards": corpus.shards}

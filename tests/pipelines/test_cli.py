@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click import Command, Parameter
+from PIL import Image
+from rich.console import Console
+from rich.text import Text
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 from worlds import World, write_world
 
+from components.errors import UserError
+from components.model import Match
 from pipelines.cli import app
+from pipelines.search import write_sheet
 
 MakeHome = Callable[[Path], Path]
 
@@ -79,7 +88,18 @@ def test_search_takes_an_embedding_and_refuses_what_the_model_has_not(done: tupl
     text = isthmus("search", "a text", "--home", str(home))
     assert text.exit_code != 0 and "no text side" in str(text.exception)
     assert "no such image" in str(isthmus("search", "gone.png", "--home", str(home)).exception)
+    (home / "broken.png").write_bytes(b"\x89PNG")
+    broken = isthmus("search", str(home / "broken.png"), "--home", str(home))
+    assert "broken.png: undecodable image" in str(broken.exception)
     assert "the query is empty" in str(isthmus("search", " ", "--home", str(home)).exception)
+
+
+def test_a_contact_sheet_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "PNG")
+    match = Match(id="a", title="a", score=1.0, thumbnail=picture.getvalue())
+    with pytest.raises(UserError, match=r"contact sheet cannot be written .* choose another file with --sheet"):
+        write_sheet([match], tmp_path, Console())
 
 
 def test_gc_keeps_what_the_last_runs_use(done: tuple[World, Path]) -> None:
@@ -97,6 +117,19 @@ def test_every_command_explains_itself(command: str) -> None:
     result = isthmus(command, "--help")
     assert result.exit_code == 0
     assert len(result.output.splitlines()) > 5
+
+
+def _params(command: Command) -> Iterator[Parameter]:
+    yield from command.params
+    for part in getattr(command, "commands", {}).values():
+        yield from _params(part)
+
+
+def test_no_help_text_is_taken_for_markup() -> None:
+    helps = [text for p in _params(get_command(app)) if (text := getattr(p, "help", None))]
+    assert len(helps) > 80
+    assert [text for text in helps if Text.from_markup(text).plain != text] == []
+    assert "(default: the last run)" in isthmus("show", "--help").output
 
 
 def test_recipes_are_listed_and_printed() -> None:

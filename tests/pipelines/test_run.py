@@ -242,6 +242,8 @@ def test_a_few_bad_rows_are_quarantined_and_the_run_goes_on(tmp_path: Path, make
     kept = Embeddings.read(folder, "shards")
     assert len(kept) == len(world.left) - 5
     assert "5" in text and "NaN" in text
+    shown = CliRunner().invoke(app, ["show", "shard-left", "--home", str(tmp_path / "home")], env={"COLUMNS": "200"})
+    assert " images.parquet  L3   embedding has NaN values " in shown.output
 
 
 def test_fewer_pairs_than_cca_dimensions_is_said(tmp_path: Path, make_home: MakeHome) -> None:
