@@ -142,6 +142,19 @@ def test_the_server_of_mlflow_has_a_login_and_a_proxy() -> None:
     assert "default_permission = NO_PERMISSIONS" in found["ConfigMap", "isthmus-mlflow"]["data"]["login.ini"]
 
 
+def test_every_container_says_what_it_needs() -> None:
+    for container in (c for pod in every_pod() for c in pod["containers"]):
+        wanted = container["resources"]
+        assert set(wanted["requests"]) >= {"cpu", "memory"}, container["name"]
+        assert wanted["limits"]["memory"] == wanted["requests"]["memory"], container["name"]
+
+
+def test_the_database_is_ready_only_after_it_was_set_up() -> None:
+    (pod,) = (p for p in every_pod() if p["containers"][0]["name"] == "postgres")
+    probe = pod["containers"][0]["readinessProbe"]["exec"]["command"]
+    assert probe[:3] == ["pg_isready", "-h", "127.0.0.1"]  # its socket answers while logins.sql still runs
+
+
 def test_mlflow_knows_the_options() -> None:
     from mlflow.cli import server
 
@@ -169,6 +182,9 @@ def test_the_launcher_takes_the_machines() -> None:
 
     (config,) = documents("vm.yaml")
     validate_config(prepare_config(config))
+    # what is copied is the folder it is called in, and that is installed there
+    assert config["file_mounts"]["~/isthmus"] == "."
+    assert f"ray up {(DEPLOY / 'vm.yaml').relative_to(ROOT)}" in (DEPLOY / "vm.yaml").read_text()
     for name in ("head_start_ray_commands", "worker_start_ray_commands"):
         assert "RAY_AUTH_MODE=token" in config[name][-1]
     with pytest.raises(Exception, match="not_a_key"):
