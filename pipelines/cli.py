@@ -26,6 +26,8 @@ from pipelines.commands import (
     tune,
 )
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="isthmus",
     help="Join two corpora that have never met: few pairs, two continents, one shared space.",
@@ -256,9 +258,10 @@ def main() -> None:
     except UserError as error:
         err.print(f"isthmus: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("isthmus: stopped; the same command goes on where it stopped")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # Typer makes this of Ctrl-C and says nothing
+            err.print("isthmus: stopped; the same command goes on where it stopped")
+        raise
     except Exception as error:
         err.print(f"isthmus: unexpected {type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         err.print(f"the traceback is in {_keep_traceback()}; the same command goes on where it stopped", markup=False)

@@ -71,7 +71,7 @@ def gather(ctx: StepContext) -> ReportData:
         near_hits=near,
         steps=list(_timings(ctx.inputs)),
         provenance=_provenance(ctx, recipe),
-        notes=[*splits.warnings, *(f"split {name}: {why}" for name, why in splits.absent.items())],
+        notes=[*splits.warnings, *(f"no {name} split: {why}" for name, why in splits.absent.items())],
     )
 
 

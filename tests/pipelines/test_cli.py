@@ -20,7 +20,7 @@ from worlds import World, write_world
 
 from components.errors import UserError
 from components.model import Match
-from pipelines.cli import app
+from pipelines.cli import app, main
 from pipelines.search import write_sheet
 
 MakeHome = Callable[[Path], Path]
@@ -148,6 +148,20 @@ def test_plan_and_help_import_no_heavy_library(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_ctrl_c_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.inspect.print_runs", interrupted)
+    monkeypatch.setattr("sys.argv", ["isthmus", "runs", "--home", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert "stopped; the same command goes on where it stopped" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_mistake_is_one_sentence_on_stderr_and_exit_code_two(tmp_path: Path) -> None:
