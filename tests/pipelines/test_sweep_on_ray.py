@@ -28,7 +28,7 @@ RECIPE = {
     "objective": {"name": "info-nce"},
     "model": {"vocabulary": 400, "max_tokens": 16, "width": 16, "layers": 1, "heads": 2},
     "head": {"hidden": 32, "dim": 16},
-    "training": {"batch": 16, "epochs": 4, "warmup": 0.0, "stop": "never"},
+    "training": {"batch": 16, "epochs": 6, "warmup": 0.0, "stop": "never"},
     "scaling": {"workers": 2},
 }
 TRAINED = """
@@ -38,7 +38,7 @@ mode: min
 scheduler: asha
 watch: {metric: validation_loss, mode: min, grace: 2}
 """
-LIGHT = "set: {compare: []}\nspace: {preprocess.pca_dim: {choice: [4, 5, 6, 7, 8, 9]}}\n"
+LIGHT = "set: {compare: []}\nspace: {preprocess.pca_dim: {choice: [4, 5, 6, 7, 8, 9, 10, 11]}}\n"
 
 
 def numbers(home: Path) -> dict[str, Any]:
@@ -75,8 +75,7 @@ def sweep(base: Any, search: Any, home: Path, **options: Any) -> tuple[int, str]
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_killed_sweep_keeps_its_finished_trials(ray_cluster: None, tmp_path: Path, make_home: MakeHome) -> None:
-    """The cluster outlives the driver: what ran for it ends, and the next driver finds the CPUs free."""
+def test_a_killed_sweep_keeps_its_finished_trials(tmp_path: Path, make_home: MakeHome) -> None:
     world, home = write_world(tmp_path / "world"), make_home(tmp_path / "home")
     (tmp_path / "space.yaml").write_text(LIGHT)
     first = start(world, home, tmp_path / "space.yaml")
@@ -86,12 +85,12 @@ def test_a_killed_sweep_keeps_its_finished_trials(ray_cluster: None, tmp_path: P
         first.send_signal(signal.SIGKILL)
         first.wait()
     kept = scores(home)
-    assert 2 <= len(kept) < 6, "killed in the middle"
+    assert 2 <= len(kept) < 8, "killed in the middle"
     second = start(world, home, tmp_path / "space.yaml")
     out, _ = second.communicate(timeout=240)
     assert second.returncode == 0, out
     found = numbers(home)
-    assert found["states"]["done"] == 6 and found["reused"] >= len(kept)
+    assert found["states"]["done"] == 8 and found["reused"] >= len(kept)
     assert out.count("from the store") == found["reused"]
     assert {n: t for n, t in scores(home).items() if n in kept} == kept, "none of them was made again"
 
@@ -102,12 +101,9 @@ def scores(home: Path) -> dict[str, float]:
 
 
 def start(world: World, home: Path, space: Path) -> subprocess.Popen[str]:
-    import ray
-
-    address = ray.get_runtime_context().gcs_address
     command = [sys.executable, "-m", "pipelines.cli", "tune", str(world.recipe), "--home", str(home)]
     return subprocess.Popen(
-        [*command, "--space", str(space), "--no-full", "--concurrent", "1", "--address", address],
+        [*command, "--space", str(space), "--no-full", "--concurrent", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
