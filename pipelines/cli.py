@@ -72,7 +72,10 @@ def plan(
         bool, typer.Option("--cluster", help="Hours, bytes and memory at 10^6, 10^8, 10^9 rows, from runs at 3 sizes.")
     ] = False,
     probe: Annotated[
-        bool, typer.Option("--probe", help="With --cluster: make short runs on parts first [if the store has too few].")
+        bool,
+        typer.Option(
+            "--probe", help="With --cluster: make short runs on parts first (default: if the store has too few)."
+        ),
     ] = False,
     probe_minutes: Annotated[float, typer.Option(min=0.1, help="Time for these runs.")] = 5.0,
     address: AddressOpt = None,
@@ -149,7 +152,7 @@ def gc(
 
 @app.command()
 def search(
-    query: Annotated[str, typer.Argument(help="A text, or the path of an image file.")],
+    query: Annotated[str, typer.Argument(help="A text, the path of an image file, or (with --id) the id of a row.")],
     k: Annotated[int, typer.Option("--top", "-k", min=1, help="Matches to show.")] = 8,
     model: Annotated[Path | None, typer.Option(help="Model folder (default: that of the last run).")] = None,
     from_: Annotated[
@@ -158,6 +161,7 @@ def search(
     to: Annotated[
         str | None, typer.Option(help="Side to search: left, right, or a name (default: the other side).")
     ] = None,
+    by_id: Annotated[bool, typer.Option("--id", help="The query is the id of a row of the model.")] = False,
     sheet: Annotated[
         Path | None, typer.Option(help="PNG contact sheet of the matches (default: HOME/results/search.png).")
     ] = None,
@@ -168,9 +172,8 @@ def search(
     from pipelines.home import Home
     from pipelines.search import SearchOptions, search_and_print
 
-    search_and_print(
-        query, Home.open(home, store), SearchOptions(k=k, model=model, from_=from_, to=to, sheet=sheet), out
-    )
+    options = SearchOptions(k=k, model=model, from_=from_, to=to, by_id=by_id, sheet=sheet)
+    search_and_print(query, Home.open(home, store), options, out)
 
 
 @app.command()

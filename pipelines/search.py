@@ -1,20 +1,19 @@
-"""``isthmus search``: one query against the exported model, answers as a table and a contact sheet."""
+"""``isthmus search``: one query against an exported model or bridge, answers as a table and a contact sheet."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from rich.console import Console
 from rich.table import Table
 
-from components.bridge_model import BridgeModel
+from cluster.serving.served import Served, load_served
 from components.corpora.images import BadImage, decode_rgb
 from components.errors import UserError
-from components.files import Folder
-from components.model import Match, SharedSpace, Side
+from components.model import Found, Match
 from components.model_views import Item, item_of
 from pipelines.home import Home
 
@@ -25,49 +24,56 @@ EXPLAINED = (
     "confidence: chance that this is the query's own partner, if it has one here; paired: has its partner already;\n"
     "mutual: no other item of the query's side is closer to it"
 )
+Sides = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """As in ``isthmus search --help``."""
+    """As in ``isthmus search --help``. ``by_id``: the query is the id of a row of the model."""
 
     k: int = 8
     model: Path | None = None
     from_: str | None = None
     to: str | None = None
+    by_id: bool = False
     sheet: Path | None = None
 
 
 def search_and_print(query: str, home: Home, options: SearchOptions, console: Console) -> list[Match]:
-    """Print the matches of a text, an image file, or (for models of embeddings) a JSON list of numbers.
+    """Print the matches of a text, an image file, a JSON list of numbers (for sides of embeddings), or a row's id.
 
     Raises:
-        UserError: no model, no such side, a query that the side cannot take.
+        UserError: no model, no such side or row, a query that the side cannot take or that may be of several sides.
     """
-    folder = Folder.at(options.model or latest_model(home, ("model", "bridge")))
-    if BridgeModel.is_at(folder):
-        from pipelines.bridge_search import search_bridge
+    model = load_served(options.model or latest_model(home, ("model", "bridge")), home.cache)
+    sides = model.describe()["sides"]
+    wanted = None if options.from_ is None else _named(sides, "--from", options.from_)
+    side, item = _by_id(model, sides, query, wanted) if options.by_id else _query(sides, query, wanted)
+    to = sides[side]["opposite"] if options.to is None else _named(sides, "--to", options.to)
+    row = query if options.by_id else None
+    point = model.stored(side, query, to) if item is None else model.encode_each(side, [item], to)[0]
+    found = model.search(point, side=side, to=to, k=options.k, row=row)
+    _print(found, f"{side} -> {to}", console)
+    write_sheet(found.matches, options.sheet or home.path / "results" / "search.png", console)
+    return found.matches
 
-        matches = search_bridge(query, BridgeModel.load(folder, cache_dir=home.cache), options, console)
-    else:
-        matches = _search_space(query, SharedSpace.load(folder, cache_dir=home.cache), options, console)
-    write_sheet(matches, options.sheet or home.path / "results" / "search.png", console)
-    return matches
 
-
-def _search_space(query: str, space: SharedSpace, options: SearchOptions, console: Console) -> list[Match]:
-    side, item = _query(space, query, options.from_)
-    to = _target(space, side, options.to)
-    matches = space.search(item, side=side, k=options.k, to=to)
-    table = Table(
-        "score", "confidence", "mutual", "id", "title", box=None, title=f"{side} -> {to}", title_justify="left"
-    )
-    for match in matches:
-        table.add_row(f"{match.score:.3f}", confidence(match), "yes" if match.mutual else "", match.id, match.title)
+def _print(found: Found, title: str, console: Console) -> None:
+    judged = any(match.confidence is not None or match.paired for match in found.matches)
+    table = Table("score", *(("confidence", "mutual") if judged else ()), "id", "title", box=None)
+    table.title, table.title_justify = title, "left"
+    for match in found.matches:
+        sure = (confidence(match), "yes" if match.mutual else "") if judged else ()
+        table.add_row(f"{match.score:.3f}", *sure, match.id, match.title)
     console.print(table)
-    if any(match.confidence is not None for match in matches):
+    told = f"score: {found.meaning}"
+    if found.ess is not None:
+        told += f"; the best match rests on {found.ess:.1f} of them"
+    console.print(told, style="dim", markup=False)
+    if judged:
         console.print(EXPLAINED, style="dim")
-    return matches
+    for warning in found.warnings:
+        console.print(warning, style="yellow", markup=False)
 
 
 def confidence(match: Match) -> str:
@@ -87,18 +93,51 @@ def latest_model(home: Home, kinds: Sequence[str] = ("model",)) -> Path:
     return found[-1]
 
 
-def _query(space: SharedSpace, query: str, asked: str | None) -> tuple[Side, Item]:
-    if query.lstrip().startswith("{") and (named := _by_columns(space, query)) and asked in (None, named[0]):
+def _by_id(model: Served, sides: Sides, row: str, wanted: str | None) -> tuple[str, None]:
+    """The side that has the row."""
+    having = [name for name in ([wanted] if wanted else sides) if _has(model, name, row)]
+    if not having:
+        raise UserError(f"no row of the {wanted} side has this id" if wanted else "no row has this id", where=row)
+    return _only(having, f"{row} is a row"), None
+
+
+def _has(model: Served, side: str, row: str) -> bool:
+    try:
+        model.stored(side, row, None)
+    except KeyError:
+        return False
+    return True
+
+
+def _query(sides: Sides, query: str, wanted: str | None) -> tuple[str, Item]:
+    """The side that the query is of, and the query as its encoders take it."""
+    asked = {wanted: sides[wanted]} if wanted else sides
+    if query.lstrip().startswith("{") and (named := _by_columns(asked, query)):
         return named
-    modality, item = read_query(query, set(space.modalities.values()))
-    sides = [s for s, m in space.modalities.items() if m == modality and asked in (None, s)]
-    if asked is not None and asked not in space.modalities:
-        raise no_side("--from", asked, space.modalities)
-    if not sides:
-        has = " and ".join(f"{s}: {m}" for s, m in space.modalities.items())
-        of = f"no {modality} side" if asked is None else f"a {asked} side that takes no {modality}"
-        raise UserError(f"this model has {of} ({has})", do=_hint(space))
-    return cast(Side, sides[0]), item
+    modality, item = read_query(query, {side["modality"] for side in asked.values()})
+    fitting = [name for name, side in asked.items() if side["modality"] == modality]
+    if not fitting:
+        has = ", ".join(f"{name}: {side['modality']}" for name, side in sides.items())
+        takes = f"the {wanted} side takes {asked[wanted]['modality']}s" if wanted else f"there is no {modality} side"
+        raise UserError(f"{takes}, the query is {_article(modality)} ({has})", do=_hint(asked))
+    of_its_length = [n for n in fitting if isinstance(item, list) and sides[n]["vector"] == len(item)]
+    return _only(of_its_length or fitting, "the query may be"), item
+
+
+def _only(names: Sequence[str], what: str) -> str:
+    if len(names) > 1:
+        ways = " or ".join(f"--from {name}" for name in names)
+        raise UserError(f"{what} of {' or '.join(names)}", do=f"say {ways}")
+    return names[0]
+
+
+def _named(sides: Sides, option: str, name: str) -> str:
+    """The side's name; those of a bridge go by their letters, too."""
+    for known, side in sides.items():
+        if name in (known, side["letter"]):
+            return known
+    has = ", ".join(f"{known} ({side['modality']})" for known, side in sides.items())
+    raise UserError(f"{option} is {name!r}, which is no side of this model", do=f"its sides are {has}")
 
 
 def read_query(query: str, modalities: Collection[str]) -> tuple[str, Item]:
@@ -128,29 +167,22 @@ def _picture(path: Path) -> bytes:
     return data
 
 
-def no_side(option: str, name: str, modalities: Mapping[str, str]) -> UserError:
-    """For a side that the model does not have: says which it has."""
-    has = ", ".join(f"{n} ({m})" for n, m in modalities.items())
-    return UserError(f"{option} is {name!r}, which is no side of this model", do=f"its sides are {has}")
-
-
-def _by_columns(space: SharedSpace, query: str) -> tuple[Side, Item] | None:
+def _by_columns(sides: Sides, query: str) -> tuple[str, Item] | None:
     """A JSON object of some columns of a side, e.g. ``{"name": "grinning face"}``; None if no side has them."""
-    for side, modality in space.modalities.items():
-        columns = space.columns(cast(Side, side))
+    for name, side in sides.items():
         try:
-            item = item_of(query, modality, columns) if columns else query
+            item = item_of(query, side["modality"], side["columns"]) if side["columns"] else query
         except (ValueError, TypeError):
             continue
-        if isinstance(item, Mapping) and set(item) <= set(columns):
-            return cast(Side, side), item
+        if isinstance(item, Mapping) and set(item) <= set(side["columns"]):
+            return name, item
     return None
 
 
-def _hint(space: SharedSpace) -> str:
-    if "embedding" in space.modalities.values():
-        return "give an embedding as a JSON list, e.g. '[0.1, -0.2, …]'"
-    return "give a query of one of its modalities"
+def _hint(sides: Sides) -> str:
+    if any(side["modality"] == "embedding" for side in sides.values()):
+        return "give an embedding of its length as a JSON list, e.g. '[0.1, -0.2, …]', or the id of a row with --id"
+    return "give a query of one of its modalities, or the id of a row with --id"
 
 
 def _vector(query: str) -> Item:
@@ -160,12 +192,8 @@ def _vector(query: str) -> Item:
         raise UserError("the query is not a JSON list of numbers") from None
 
 
-def _target(space: SharedSpace, side: Side, to: str | None) -> Side:
-    if to is None:
-        return "right" if side == "left" else "left"
-    if to not in space.modalities:
-        raise no_side("--to", to, space.modalities)
-    return cast(Side, to)
+def _article(modality: str) -> str:
+    return f"{'an' if modality[0] in 'aeiou' else 'a'} {modality}"
 
 
 def write_sheet(matches: list[Match], path: Path, console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -86,12 +87,27 @@ def test_search_takes_an_embedding_and_refuses_what_the_model_has_not(done: tupl
     assert result.exit_code == 0
     assert len([line for line in result.output.splitlines() if line.strip().startswith(("0.", "-0.", "1."))]) == 3
     text = isthmus("search", "a text", "--home", str(home))
-    assert text.exit_code != 0 and "no text side" in str(text.exception)
+    assert text.exit_code != 0 and "there is no text side" in str(text.exception)
     assert "no such image" in str(isthmus("search", "gone.png", "--home", str(home)).exception)
     (home / "broken.png").write_bytes(b"\x89PNG")
     broken = isthmus("search", str(home / "broken.png"), "--home", str(home))
     assert "broken.png: undecodable image" in str(broken.exception)
     assert "the query is empty" in str(isthmus("search", " ", "--home", str(home)).exception)
+
+
+def test_search_by_the_id_of_a_row_is_search_by_its_vector(done: tuple[World, Path]) -> None:
+    world, home = done
+    by_id = isthmus("search", "L470", "--id", "--home", str(home), "--top", "3")
+    by_vector = isthmus(
+        "search", json.dumps(world.left["L470"].tolist()), "--from", "left", "--home", str(home), "-k", "3"
+    )
+    assert by_id.exit_code == 0 and "left -> right" in by_id.output
+    found, same = (re.findall(r"^ *(\S+) .*(R\d+) *$", told.output, re.M) for told in (by_id, by_vector))
+    assert found == same and len(found) == 3
+    assert "yes" in by_vector.output and "yes" not in by_id.output  # its partner is known: nothing to be sure of
+    assert "no row has this id" in str(isthmus("search", "../L1", "--id", "--home", str(home)).exception)
+    there = isthmus("search", "L470", "--id", "--from", "right", "--home", str(home))
+    assert "no row of the right side has this id" in str(there.exception)
 
 
 def test_a_contact_sheet_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ splits: {draws: 2}
 
 
 def measure(*, quick: bool = False) -> dict[str, Any]:
-    """``cost_model``: ``beyond`` and ``within`` the fitted sizes, see :func:`compare`; ``measured``: the points."""
+    """``cost_model``: by each clock what :func:`compare` says ``beyond`` and ``within`` the fitted sizes, and the
+    points (``measured``); ``worst_ratio`` and ``worst_step_ratio`` are those of all."""
     beyond, within = (QUICK_BEYOND, QUICK_WITHIN) if quick else (BEYOND, WITHIN)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="isthmus-cost-") as scratch:
@@ -59,7 +60,9 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
                 "within": compare(points, *within),
                 "measured": {n: {str(p.rows): p.seconds for p in best_of(of)} for n, of in points.items()},
             }
-    return {"cost_model": found}
+    compared = [found[clock][where] for clock in CLOCKS for where in ("beyond", "within")]
+    worst = {name: max(one[name] for one in compared) for name in ("worst_ratio", "worst_step_ratio")}
+    return {"cost_model": worst | found}
 
 
 def compare(points: Points, fitted: Sequence[int], asked: Sequence[int]) -> dict[str, Any]:
