@@ -57,7 +57,7 @@ def test_blocks_lie_side_by_side_whatever_the_order_of_the_rows(tmp_path: Path) 
     assert (about["encoder"], about["dim"], about["licence"]) == ("minilm + use", 5, "of minilm; of use")
     assert [(v["column"], v["dim"], v["missing"]) for v in about["views"]] == [("name", 2, 0), ("keywords", 3, 1)]
     assert [e["text"] for e in events if e["kind"] == "note"] == [
-        "join-right: 1 rows have no keywords; they are placed by their other views"
+        "1 rows have no keywords; they are placed by their other views"
     ]
 
 
