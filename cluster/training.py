@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from cluster.places import here
+from cluster.workflow.events import flush
 from cluster.workflow.failures import causes, sentence
 from cluster.workflow.step import Emit, StepContext
 from components.errors import UserError
@@ -93,8 +94,9 @@ class Reporter:
         self.emit({"kind": "progress", "step": self.step, "done": epoch, "total": None, "unit": "epochs"})
 
     def placed(self) -> None:
-        """A worker of the training has begun on this node."""
+        """A worker of the training has begun on this node. Comes back when that is known: the way is open then."""
         self.emit({"kind": "placed", "step": self.step, "nodes": {here(): 1}})
+        flush(self.emit)
 
 
 def _train_on_ray(loop: str, ctx: StepContext, config: Mapping[str, Any], scaling: Scaling) -> None:
@@ -161,6 +163,8 @@ def _worker(arguments: dict[str, Any]) -> None:
     except UserError as error:  # raised, it would count as a failure, and the workers would be started again
         said = {"what": error.what, "where": error.where, "do": error.do}
         work.sub(REFUSALS).make().write_json(REFUSED, said)
+    finally:
+        flush(arguments["report"].emit)  # Train ends the process: what has not left it by then is lost
 
 
 class DistributedSession:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from cluster.workflow.events import Event
+from cluster.workflow.events import Event, flush
 from cluster.workflow.mailbox import MailboxEmit
 from cluster.workflow.step import Emit
 from components.errors import UserError
@@ -176,6 +176,10 @@ class _TrialEmit:
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         self.to({"number": self.number, "event": dict(event)})
+
+    def flush(self) -> None:
+        """As :func:`cluster.workflow.events.flush`."""
+        flush(self.to)
 
 
 def make_scheduler(config: TuneConfig) -> Any:

@@ -53,3 +53,10 @@ class Announcer:
             if not self._complained:
                 _log.exception("a listener failed; the run goes on without caring about it")
             self._complained = True
+
+
+def flush(emit: Callable[..., None]) -> None:
+    """Wait until what this process emitted has arrived, where events travel at all."""
+    wait = getattr(emit, "flush", None)
+    if wait is not None:
+        wait()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cluster.places import here
-from cluster.workflow.events import Event
+from cluster.workflow.events import Event, flush
 from cluster.workflow.failures import sentence
 from cluster.workflow.keys import check_json
 from cluster.workflow.manifest import FileEntry, describe_files
@@ -165,3 +165,7 @@ class Throttle:
                 return
             self._last = now
         self._emit({"time": now, **event})
+
+    def flush(self) -> None:
+        """As :func:`cluster.workflow.events.flush`."""
+        flush(self._emit)

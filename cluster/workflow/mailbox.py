@@ -9,7 +9,7 @@ from typing import Any
 from cluster.workflow.events import Event
 
 _MOST_EVENTS = 200_000  # a driver that does not come by must not fill the memory
-_WAIT_S = 10.0
+_WAIT_S, _FLUSH_S = 10.0, 60.0
 
 
 class Mailbox:
@@ -46,7 +46,7 @@ class MailboxEmit:
         import ray
 
         with contextlib.suppress(Exception):
-            ray.get(self._actor.flush.remote(), timeout=10)
+            ray.get(self._actor.flush.remote(), timeout=_FLUSH_S)
 
 
 class Inbox:

@@ -116,6 +116,7 @@ def run_job_on_worker(job: Job, emit: MailboxEmit) -> Outcome:
     from cluster.runtime import quiet_environment
 
     quiet_environment()
+    emit.flush()  # the way to the driver is open before the work begins
     with contextlib.ExitStack() as stack:
         folder = job.draft.local if job.draft.is_local else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         path = folder / f"{secrets.token_hex(4)}.log"

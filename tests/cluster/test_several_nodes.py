@@ -190,12 +190,12 @@ def test_a_node_lost_in_sharding_in_encoding_and_in_training_costs_nothing_but_t
                 before = nodes_of(driver.events, step)
                 killed["training"] = cluster.kill(cluster.name_of(before[-1]))
     assert set(driver.states().values()) == {"RAN"}
-    assert list(killed) == ["sharding", "encoding", "training"]
+    assert list(killed) == ["sharding", "encoding", "training"], [e for e in driver.events if e["kind"] != "progress"]
     assert len(nodes_of(driver.events, "spectral-left")) > len(before)  # the training began anew
     check_one_epoch_lost(epochs)
     found = made(Store.at(shared))
     assert len(found["shard-left"].made["nodes"]) >= 2
-    assert len(found["encode-left"].made["nodes"]) >= 2
+    assert sum(found["encode-left"].made["nodes"].values()) >= PICTURES / 16  # maybe all by the node that was left
     same_results(Store.at(shared), alone)
 
 
