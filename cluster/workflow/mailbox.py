@@ -50,17 +50,13 @@ class MailboxEmit:
 
 
 class Inbox:
-    """The driver's end. The actor is on our own node if there is room: it then lives as long as we do.
+    """The driver's end. The actor is on our own node: it then lives as long as we do.
 
     What it holds when it dies is lost, and nobody's work hangs on it.
     """
 
     def __init__(self) -> None:
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-        self.actor: Any = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Mailbox).remote()
+        self.actor = _start_here()
         self._asked: Any = None
 
     def emit(self) -> MailboxEmit:
@@ -86,3 +82,25 @@ class Inbox:
 
         with contextlib.suppress(Exception):
             ray.kill(self.actor)
+
+
+def _start_here() -> Any:
+    """The actor, on the node of this process.
+
+    A soft affinity is not enough: an actor without CPUs is placed by any node, and one that has just joined does not
+    know ours yet.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    body = ray.remote(num_cpus=0, max_restarts=-1)(Mailbox)
+    if sum(node["Alive"] for node in ray.nodes()) == 1:  # type: ignore[no-untyped-call]
+        return body.remote()
+    here = ray.get_runtime_context().get_node_id()
+    for soft in (False, False, False, True):
+        strategy: Any = NodeAffinitySchedulingStrategy(here, soft=soft)
+        actor: Any = body.options(scheduling_strategy=strategy).remote()
+        with contextlib.suppress(ray.exceptions.RayError):
+            ray.get(actor.flush.remote(), timeout=_FLUSH_S)
+            break
+    return actor

@@ -38,7 +38,7 @@ spectral:
   solver: spectralnet
   dim: 4
   graph: {neighbours: 8, scale_k: 4}
-  spectralnet: {widths: [16], batch: 256, epochs: 30}
+  spectralnet: {widths: [16], batch: 256, epochs: 200}
 mmd: {widths: [8], epochs: 2}
 cca: {dim: 3}
 scaling: {workers: 2, min_workers: 1, cpus_per_worker: 2, shards: 6, encode_batch: 16}
@@ -249,7 +249,7 @@ def test_a_node_that_is_taken_away_with_notice_is_no_failure(
         cluster.ensure(name, num_cpus=2)
     shutil.copytree(alone.root.local, tmp_path / "store")
     scaling = "scaling: {workers: 1, cpus_per_worker: 2, max_failures: 0, encode_batch: 16, shards: 6}"
-    longer = re.sub("epochs: 30", "epochs: 120", re.sub("scaling: .*", scaling, RECIPE))
+    longer = re.sub("epochs: 200", "epochs: 240", re.sub("scaling: .*", scaling, RECIPE))
     recipe.with_name("longer.yaml").write_text(longer + "name: recipe\n")
     where = ["--store", str(tmp_path / "store"), "--address", cluster.address]
     driver = Driver(
